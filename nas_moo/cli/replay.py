@@ -1,0 +1,164 @@
+"""``nas-moo replay``: judge a sampler on a recorded benchmark, or compare two that were judged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_moo.cli.options import Commands, add_json, print_json
+from nas_moo.errors import UserInputError
+
+if TYPE_CHECKING:
+    from nas_moo.replay.summary import Arm
+
+_TRIALS, _SEEDS, _JOBS, _OUT = 200, 30, 1, "nas-moo-replay"
+_SHOWN = (25, 50, 100, 200)  # fulls, in the printed table
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "replay",
+        help="judge a sampler on a recorded benchmark, without training anything",
+        description="Run real searches in which a recorded table answers instead of training, one a seed, and say what "
+        "each had found after how many full trainings (fulls). Regret is in error points, the mean over 20 budgets of "
+        "the latency, or of the first cost where none has that name. With --compare: how many times cheaper A reaches "
+        "the median regret that B has after 25, 50, 100 and 200 fulls.",
+    )
+    parser.add_argument("table", nargs="?", metavar="TABLE.toml", help="description of the recorded table")
+    parser.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help="two documents that replay wrote")
+    parser.add_argument("--sampler", metavar="NAME", help="nsga2, nsga3, optuna-nsga2, random, tpe, gp or grid")
+    parser.add_argument("--population", type=int, metavar="N", help="of nsga2, nsga3 and optuna-nsga2 (default: 20)")
+    parser.add_argument(
+        "--no-screening", action="store_true", help="nsga2 trains each child that it breeds, not the most promising"
+    )
+    parser.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
+    parser.add_argument("--trials", type=int, metavar="N", help=f"trainings of each search (default: {_TRIALS})")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"searches, seeded 0 to N-1 (default: {_SEEDS})")
+    parser.add_argument("--jobs", type=int, metavar="N", help=f"processes (default: {_JOBS})")
+    parser.add_argument("--out", metavar="DIR", help=f"for the document and the curves (default: {_OUT})")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the command."""
+    if parsed.compare is not None:
+        return _compare(parsed)
+    if parsed.table is None:
+        raise UserInputError(
+            "there is nothing to replay", value="replay", do="Give a TABLE.toml, or --compare A.json B.json."
+        )
+    document = _replay(parsed)
+    if parsed.json:
+        print_json(document)
+    else:
+        _print_scores(document)
+    return 0
+
+
+def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
+    from functools import partial
+
+    from nas_moo.replay.judge import Judge
+    from nas_moo.replay.run import load_named, replay_seeds
+    from nas_moo.replay.summary import write_summary
+    from nas_moo.replay.table import load_table
+    from nas_moo.replay.trace import Trace
+    from nas_moo.samplers import SamplerOptions
+
+    arm = _arm(parsed)
+    trials, seeds, jobs = (
+        _count(parsed, name, default) for name, default in (("trials", _TRIALS), ("seeds", _SEEDS), ("jobs", _JOBS))
+    )
+    population = SamplerOptions.population if arm.population is None else arm.population
+    options = SamplerOptions(population=population, grid_steps=parsed.grid_steps)
+    table = load_table(Path(parsed.table))
+    judge = Judge(table)
+
+    def progress(trace: Trace) -> None:
+        early = f" (nothing was left after {len(trace.rows)})" if len(trace.rows) < trials else ""
+        regret = f"regret {judge.regret(trace)[-1]:.2f} points"
+        print(f"{table.name} {arm.name}: seed {trace.seed + 1}/{seeds}  {regret}{early}", file=sys.stderr, flush=True)
+
+    load = partial(load_named, arm.sampler, screening=arm.screening)
+    traces = replay_seeds(table, load, options, trials=trials, seeds=seeds, jobs=jobs, progress=progress)
+    return write_summary(Path(parsed.out or _OUT), table, arm, traces, trials)
+
+
+def _arm(parsed: argparse.Namespace) -> Arm:
+    """The sampler that is asked for; options that do not concern it are refused."""
+    from nas_moo.replay.summary import Arm
+    from nas_moo.samplers import DEFAULT_SAMPLER, WITH_POPULATION, SamplerOptions, check_sampler
+
+    sampler = check_sampler(parsed.sampler or DEFAULT_SAMPLER)
+    if parsed.grid_steps is not None and sampler != "grid":
+        raise UserInputError("this sampler walks no grid", value=sampler, do="Leave out --grid-steps.")
+    if parsed.no_screening and sampler != "nsga2":
+        raise UserInputError("this sampler screens nothing", value=sampler, do="Leave out --no-screening.")
+    if sampler in WITH_POPULATION:
+        population = SamplerOptions.population if parsed.population is None else parsed.population
+        return Arm(sampler, population, screening=not parsed.no_screening)
+    if parsed.population is not None:
+        raise UserInputError("this sampler has no population", value=sampler, do="Leave out --population.")
+    return Arm(sampler)
+
+
+def _count(parsed: argparse.Namespace, name: str, default: int) -> int:
+    value = getattr(parsed, name)
+    if value is not None and value < 1:
+        raise UserInputError(f"--{name} is no number of {name}", value=value, do="Give 1 or more.")
+    return default if value is None else int(value)
+
+
+def _print_scores(document: dict[str, Any]) -> None:
+    about, fulls = document["judge"], document["fulls"]
+    print(
+        f"{document['sampler']} on {about['table']}, {document['seeds']} seeds: median (quartiles)\n"
+        f"regret in error points over {about['budgets']} budgets of {about['budget_cost']}, "
+        f"scored on {about['scored_on']} error\n\n{'fulls':>6}  {'regret':>20}  {'hypervolume':>22}"
+    )
+    for count in sorted({*(f for f in _SHOWN if f < fulls[-1]), int(fulls[-1])}):
+        place = fulls.index(count)
+        regret, volume = document["regret"][place], document["hypervolume"][place]
+        print(f"{count:>6}  {_spread(regret, 2):>20}  {_spread(volume, 3):>22}")
+    print(
+        f"\n{document['duplicate_share']:.1%} of the proposals were duplicates and drawn again; "
+        f"{document['cpu_ms_per_proposal']:.2g} ms CPU a proposal\n{document['curves']}"
+    )
+
+
+def _spread(values: list[float], digits: int) -> str:
+    low, middle, high = (f"{v:.{digits}f}" for v in values)
+    return f"{middle} ({low} to {high})"
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    from nas_moo.replay.compare import compare_files
+
+    unused = ("table", "sampler", "population", "grid_steps", "trials", "seeds", "jobs", "out")
+    for name in unused:
+        if getattr(parsed, name) is not None:
+            raise UserInputError(
+                "--compare reads what was replayed, and takes no other option", value=name, do="Leave it out."
+            )
+    found = compare_files(*map(Path, parsed.compare))
+    if parsed.json:
+        print_json(found)
+        return 0
+    a, b = (" ".join(str(side[k]) for k in ("sampler", "population") if k in side) for side in (found["a"], found["b"]))
+    print(f"A: {a}   B: {b}   {found['seeds']} paired seeds, {found['interval']:.0%} bootstrap intervals\n")
+    print(f"{'B after':>8}  {'regret':>7}  {'B needs':>8}  {'A needs':>12}  A is cheaper by")
+    for row in found["speedups"]:
+        needs = "not reached" if row["a_needs"] is None else f"{row['a_needs']:g}"
+        print(f"{row['fulls']:>8}  {row['regret']:>7.2f}  {row['b_needs']:>8g}  {needs:>12}  {_factor(row)}")
+    if found["beyond_b"]:
+        print(f"\nB ended before {', '.join(map(str, found['beyond_b']))} fulls")
+    return 0
+
+
+def _factor(row: dict[str, Any]) -> str:
+    low, middle, high = ("not reached" if row[k] == 0 else f"{row[k]:.2f}x" for k in ("low", "ratio", "high"))
+    return f"{middle} ({low} to {high})"

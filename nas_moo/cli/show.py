@@ -1,0 +1,58 @@
+"""``nas-moo show``: everything that is known of one model."""
+
+from __future__ import annotations
+
+import argparse
+
+from nas_moo.cli.options import Commands, add_study, load, print_json
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "show",
+        help="everything that is known of one model",
+        description="Everything that is known of one model: its architecture, how each number was measured, its curve.",
+    )
+    add_study(parser)
+    parser.add_argument("--model", required=True, metavar="ID", help="the beginning of its id or digest")
+    parser.set_defaults(run=run)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Run the command."""
+    result = load(parsed)
+    row = result.find(parsed.model)
+    genes = {c.removeprefix("gene_"): row[c] for c in row.index if c.startswith("gene_") and row[c] is not None}
+    measured = result.measurements[result.measurements["number"] == row["number"]]
+    curve = result.epochs[result.epochs["number"] == row["number"]]
+    if parsed.json:
+        print_json(
+            {
+                "study": result.name,
+                **{k: row[k] for k in ("number", "id", "digest", "network_digest", "state", "kind", "reason", "front")},
+                "architecture": genes,
+                "measurements": measured.drop(columns=["number", "id"]).to_dict(orient="records"),
+                "curve": curve.drop(columns=["number", "id"]).to_dict(orient="records"),
+                "seconds": row["seconds"],
+            }
+        )
+        return 0
+    from nas_moo.cli.display import interval_text
+
+    where = ", on the front" if row["front"] else ""
+    why = f" ({row['reason']})" if row["reason"] else ""
+    print(f"Model {row['digest']} of {result.name}: trial {row['number']}, {row['state']}{why}{where}")
+    print("\nArchitecture")
+    for name, value in genes.items():
+        print(f"  {name:<24} {value}")
+    print("\nMeasurements")
+    for _, m in measured.iterrows():
+        value = interval_text(row, m["objective"], m["unit"])
+        caveats = "".join(f", {caveat}" for caveat in m["details"].get("caveats", ()))
+        print(f"  {m['objective']:<16} {value}   {m['interval']}, n = {m['n']}{caveats}")
+        print(f"  {'':<16} {m['method']}")
+    if not curve.empty:
+        errors = ", ".join(f"{e:.4g}" for e in curve["error"])
+        print(f"\nCurve over {len(curve)} epochs\n  {errors}")
+    return 0

@@ -1,0 +1,271 @@
+"""The device at hand: finding it, naming it, and judging whether a clock can be trusted on it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from nas_moo.errors import UserInputError
+
+Trust: TypeAlias = Literal["good", "poor", "unknown"]
+CONTENTION_LIMIT = 1.2
+_ACCEPTED = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_CPUINFO = Path("/proc/cpuinfo")
+_DRIVER = Path("/proc/driver/nvidia/version")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_BUSY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a number was measured on.
+
+    Attributes:
+        kind: "cpu", "cuda" or "mps".
+        name: The model of the GPU, or of the processor.
+        uuid: Of the GPU, which tells two of one model apart.
+        torch: PyTorch's version with its build ("2.13.0+cpu").
+        cuda: CUDA's version, as PyTorch was built with it.
+        cudnn: cuDNN's version number.
+        driver: Of the GPU.
+        threads: PyTorch's threads for one operator, when the fingerprint was first taken.
+        os: Name and release of the operating system.
+        machine: The instruction set ("x86_64").
+    """
+
+    kind: str
+    name: str
+    uuid: str | None
+    torch: str
+    cuda: str | None
+    cudnn: int | None
+    driver: str | None
+    threads: int
+    os: str
+    machine: str
+
+    @property
+    def key(self) -> str:
+        """What a method's text says of the device; equal on two devices of one model with the same software."""
+        parts = [self.kind, self.name, f"torch {self.torch}"]
+        if self.cuda is not None:
+            parts += [f"CUDA {self.cuda}", f"driver {self.driver or 'unknown'}"]
+        return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fingerprint as plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that bears on whether timings can be trusted.
+
+    Attributes:
+        name: "load", "cores", "governor", "wall/thread", "gpu processes".
+        value: What was read, in words.
+        trust: "good", "poor", or "unknown" where it cannot be read here.
+        advice: What to do where it is not good; empty where it is.
+    """
+
+    name: str
+    value: str
+    trust: Trust
+    advice: str = ""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name, with its index.
+
+    Args:
+        name: "auto" (the first CUDA device, else the CPU), "cpu", "cuda" (the first one), "cuda:1", "mps".
+
+    Raises:
+        UserInputError: no such name, or the device is not there.
+    """
+    if not _ACCEPTED.fullmatch(name):
+        raise UserInputError(
+            "this is no device that can be used", value=name, do="Give auto, cpu, cuda, cuda:1 or mps."
+        )
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        return _cuda_device(device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserInputError(
+            "no Metal device (mps) can be used here", value=name, do="Use cpu, or run on a Mac with Apple silicon."
+        )
+    return device
+
+
+def fingerprint(device: torch.device) -> Fingerprint:
+    """What the device is and which software drives it; taken once a process."""
+    return _fingerprint(device.type, device.index)
+
+
+def timing_trust(device: torch.device) -> list[Finding]:
+    """What on this machine bears on timings: load, cores, frequency governor, contention, other GPU processes.
+
+    Nothing is changed on the machine; a busy loop of 0.05 s runs.
+    """
+    cores = _usable_cores()
+    findings = [_judge_cores(cores), _judge_load(cores), _judge_governor(_GOVERNOR), _judge_contention()]
+    if device.type == "cuda":
+        findings.append(_judge_gpu_processes(device))
+    return findings
+
+
+def _cuda_device(index: int) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        raise UserInputError(
+            f"PyTorch sees {count or 'no'} CUDA device{'' if count == 1 else 's'} here",
+            value=f"cuda:{index}",
+            do=f"Use cpu{f' or cuda:0 to cuda:{count - 1}' if count else ''}; `nvidia-smi` lists the machine's GPUs.",
+        )
+    return torch.device("cuda", index)
+
+
+@functools.cache
+def _fingerprint(kind: str, index: int | None) -> Fingerprint:
+    name, uuid, cuda, cudnn, driver = _processor_name(), None, None, None, None
+    if kind == "cuda":
+        properties = torch.cuda.get_device_properties(index or 0)
+        name, uuid = properties.name, str(getattr(properties, "uuid", "")) or None
+        cuda, driver = torch.version.cuda, _driver_version(_DRIVER)
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return Fingerprint(
+        kind=kind,
+        name=name,
+        uuid=uuid,
+        torch=str(torch.__version__),
+        cuda=cuda,
+        cudnn=cudnn,
+        driver=driver,
+        threads=torch.get_num_threads(),
+        os=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+    )
+
+
+def _processor_name(cpuinfo: Path = _CPUINFO) -> str:
+    if platform.system() == "Darwin":  # platform.processor() says "arm" of every Apple chip
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    fields: dict[str, str] = {}
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            fields.setdefault(key.strip(), value.strip())
+    if "model name" in fields:
+        return fields["model name"]
+    if "CPU part" in fields:  # ARM kernels print numbers in place of a name
+        return f"{platform.machine()} implementer {fields.get('CPU implementer')} part {fields['CPU part']}"
+    return platform.processor() or platform.machine()
+
+
+def _driver_version(written: Path) -> str | None:
+    with _nvml() as nvml:
+        if nvml is not None:
+            return str(nvml.nvmlSystemGetDriverVersion())
+    if not written.is_file():
+        return None
+    match = re.search(r"\b\d{3,}\.\d+(?:\.\d+)?\b", written.read_text(encoding="utf-8"))
+    return match[0] if match else None
+
+
+@contextmanager
+def _nvml() -> Iterator[Any]:
+    """NVIDIA's management library, or None where nvidia-ml-py or the driver is not there."""
+    try:
+        nvml = importlib.import_module("pynvml")
+    except ImportError:
+        yield None
+        return
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        yield None
+        return
+    try:
+        yield nvml
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _judge_cores(cores: int) -> Finding:
+    if cores > 1:
+        return Finding("cores", str(cores), "good")
+    return Finding("cores", str(cores), "poor", "With one core, everything else that runs disturbs a timing.")
+
+
+def _judge_load(cores: int) -> Finding:
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return Finding("load", "cannot be read", "unknown", "See that nothing else runs.")
+    told = f"{load:.2f} over the last minute, {cores} cores"
+    if load + 1 <= cores:
+        return Finding("load", told, "good")
+    return Finding("load", told, "poor", "Wait until other work has ended, or measure on another machine.")
+
+
+def _judge_governor(path: Path) -> Finding:
+    try:
+        governor = path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return Finding("governor", "cannot be read", "unknown", "The processor's frequency may vary between timings.")
+    if governor == "performance":
+        return Finding("governor", governor, "good")
+    return Finding("governor", governor, "poor", "The processor's frequency varies with load; compare within one run.")
+
+
+def _judge_contention(seconds: float = _BUSY_SECONDS) -> Finding:
+    wall, thread = time.perf_counter_ns(), time.thread_time_ns()
+    end = wall + seconds * 1e9
+    while time.perf_counter_ns() < end:
+        pass
+    ratio = (time.perf_counter_ns() - wall) / max(1, time.thread_time_ns() - thread)
+    return _contention(ratio)
+
+
+def _contention(ratio: float) -> Finding:
+    told = f"{ratio:.2f} in a busy loop (trusted up to {CONTENTION_LIMIT})"
+    if ratio <= CONTENTION_LIMIT:
+        return Finding("wall/thread", told, "good")
+    return Finding("wall/thread", told, "poor", "Other processes take this core's time: stop them, then measure.")
+
+
+def _judge_gpu_processes(device: torch.device) -> Finding:
+    with _nvml() as nvml:
+        if nvml is None:
+            return Finding("gpu processes", "cannot be read", "unknown", "Install nvidia-ml-py, or look at nvidia-smi.")
+        try:
+            handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{str(fingerprint(device).uuid).removeprefix('GPU-')}")
+            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except nvml.NVMLError as error:
+            return Finding("gpu processes", f"cannot be read ({error})", "unknown", "Look at nvidia-smi.")
+    others = [p.pid for p in running if p.pid != os.getpid()]
+    if not others:
+        return Finding("gpu processes", "none but this one", "good")
+    told = f"{len(others)} others ({', '.join(map(str, others))})"
+    return Finding("gpu processes", told, "poor", "Wait until they have ended, or take another GPU.")

@@ -1,0 +1,115 @@
+"""The record of one trial: what was proposed, measured and learned, and how it ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_moo.genome import Architecture
+from nas_moo.measurement import Measurement
+
+State: TypeAlias = Literal["running", "complete", "screened", "pruned", "failed", "interrupted", "duplicate"]
+STATES: tuple[State, ...] = ("complete", "pruned", "screened", "failed", "interrupted", "duplicate", "running")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one trained network says of one part of the data.
+
+    Attributes:
+        logits: Shape (examples, classes), float32.
+        targets: The true classes, shape (examples,), int64.
+    """
+
+    logits: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended.
+
+    Attributes:
+        state: "screened" broke a budget before training; "pruned" was stopped during it; "interrupted" says nothing
+            about the architecture.
+        kind: The reason as one word a table can group by: "nan", "build", "budget:flops" ... Empty where complete.
+        reason: The same in a sentence.
+        trained: The trial cost training, so it counts towards ``--trials``.
+    """
+
+    state: State
+    kind: str = ""
+    reason: str = ""
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of training, as it is stored.
+
+    Attributes:
+        epoch: Counted from 1.
+        error: The study's trained objective on the validation data after this epoch (mean over folds, where there are
+            folds).
+        train_loss: Mean training loss of the epoch, in nats.
+        learning_rate: Of the epoch's last step.
+        seconds: Training and validation of this epoch.
+        folds: The error of each fold; one entry under hold-out validation.
+    """
+
+    epoch: int
+    error: float
+    train_loss: float
+    learning_rate: float
+    seconds: float
+    folds: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The epoch as plain JSON."""
+        return asdict(self) | {"folds": list(self.folds)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> EpochRecord:
+        """Read what ``to_dict`` wrote."""
+        return cls(**{**record, "folds": tuple(record.get("folds", ()))})
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One trial, whole.
+
+    Attributes:
+        number: The trial's number in its study, from 0.
+        architecture: The active genes.
+        measurements: By objective name; those that were reached.
+        curve: The epochs that were trained.
+        outcome: How it ended.
+        seconds: By stage: build, static, device, training, waiting.
+        worker: Which process ran it.
+        started: When, in ISO 8601 with time zone.
+    """
+
+    number: int
+    architecture: Architecture
+    measurements: Mapping[str, Measurement]
+    curve: tuple[EpochRecord, ...]
+    outcome: Outcome
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    worker: str = ""
+    started: str = ""
+
+
+def seal(measurement: Measurement) -> str:
+    """A measurement on locked test data, written so that nobody reads it in passing (base64; it is no secret)."""
+    return base64.b64encode(json.dumps(measurement.to_dict()).encode()).decode()
+
+
+def open_seal(sealed: str) -> Measurement:
+    """Read what ``seal`` wrote."""
+    return Measurement.from_dict(json.loads(base64.b64decode(sealed)))

@@ -1,0 +1,140 @@
+"""Who proposes the next architecture.
+
+Every sampler is an Optuna ``BaseSampler`` over a genome of fixed length that never proposes a known architecture:
+``load_sampler`` wraps Optuna's own in ``DistinctSampler``; ``GridSampler`` walks the genome.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.genome import Architecture, Genome
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+DEFAULT_SAMPLER = "optuna-nsga2"
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """What a sampler may be told.
+
+    Attributes:
+        seed: Of its random numbers.
+        population: Trials of one generation (NSGA-II and III).
+        grid_steps: Values that a real gene takes on the grid.
+    """
+
+    seed: int = 0
+    population: int = 20
+    grid_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise UserInputError("a population is too small to breed", value=self.population, do="Give 2 or more.")
+        if self.grid_steps is not None and self.grid_steps < 2:
+            raise UserInputError("a grid takes too few steps", value=self.grid_steps, do="Give --grid-steps 2 or more.")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a sampler of ours may know of the objectives.
+
+    Attributes:
+        error: Place of the objective that only training tells.
+        costs: Names of the others, in order: known before training.
+        log: Which of those are compared in their logarithm.
+        ask: Gives the costs of any candidate by name.
+    """
+
+    error: int
+    costs: tuple[str, ...]
+    log: tuple[bool, ...]
+    ask: Callable[[Architecture], Mapping[str, float]]
+
+
+def _nsga2(options: SamplerOptions) -> BaseSampler:
+    from optuna.samplers import NSGAIISampler
+
+    return NSGAIISampler(population_size=options.population, seed=options.seed)
+
+
+def _nsga3(options: SamplerOptions) -> BaseSampler:
+    from optuna.exceptions import ExperimentalWarning
+    from optuna.samplers import NSGAIIISampler
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # its interface may change; its results may be compared
+        return NSGAIIISampler(population_size=options.population, seed=options.seed)
+
+
+def _random(options: SamplerOptions) -> BaseSampler:
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=options.seed)
+
+
+def _tpe(options: SamplerOptions) -> BaseSampler:
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=options.seed)
+
+
+def _gp(options: SamplerOptions) -> BaseSampler:
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=options.seed)
+
+
+_OPTUNA: Mapping[str, Callable[[SamplerOptions], BaseSampler]] = {
+    "gp": _gp,
+    "nsga3": _nsga3,
+    "optuna-nsga2": _nsga2,
+    "random": _random,
+    "tpe": _tpe,
+}
+SAMPLERS = (*sorted([*_OPTUNA, "nsga2"]), "grid")
+WITH_POPULATION = ("nsga2", "nsga3", "optuna-nsga2")
+
+
+def check_sampler(name: str) -> str:
+    """Return the name; raise where no sampler has it."""
+    if name not in SAMPLERS:
+        raise UnknownNameError("sampler", name, SAMPLERS)
+    return name
+
+
+def load_sampler(
+    name: str,
+    genome: Genome,
+    options: SamplerOptions,
+    is_known: Callable[[Architecture], bool],
+    problem: Problem | None = None,
+) -> BaseSampler:
+    """A sampler by its name.
+
+    Args:
+        name: "optuna-nsga2" (Deb et al. 2002), "nsga3" (Deb and Jain 2014), "random", "tpe" (Ozaki et al. 2022) and
+            "gp" are Optuna's; "nsga2" and "grid" are ours.
+        genome: What it proposes.
+        options: Those that do not concern the sampler are ignored by it; the caller refuses them.
+        is_known: Whether an architecture was proposed before; such a one is drawn again.
+        problem: With it, "nsga2" screens its children by their known costs and a surrogate of the error.
+    """
+    check_sampler(name)
+    if name == "grid":
+        from nas_moo.samplers.grid import GridSampler
+
+        return GridSampler(genome, is_known, options.grid_steps)
+    if name == "nsga2":
+        from nas_moo.samplers.nsga2 import NSGA2Sampler
+
+        return NSGA2Sampler(genome, is_known, population=options.population, seed=options.seed, problem=problem)
+    from nas_moo.samplers.distinct import DistinctSampler
+
+    return DistinctSampler(_OPTUNA[name](options), genome, is_known, options.seed)

@@ -1,0 +1,57 @@
+"""What every sampler over a genome shares with Optuna; each of them has only its ``sample_relative`` to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from nas_moo.errors import UserInputError
+from nas_moo.genome import Genome
+from nas_moo.samplers.distributions import distributions
+
+
+class GenomeSampler(BaseSampler):
+    """Samples all genes jointly, active or not: the length of a genome is fixed. Abstract."""
+
+    def __init__(self, genome: Genome) -> None:
+        self._genome = genome
+        self._distributions = distributions(genome)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All genes."""
+        return self._distributions
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Reached only for a parameter that is no gene.
+
+        Raises:
+            UserInputError: always.
+        """
+        raise UserInputError("a parameter is no gene of the space", value=param_name, do="Ask for genes only.")
+
+
+class WrappingSampler(GenomeSampler):
+    """Passes on to another sampler what it does not decide itself. Abstract."""
+
+    def __init__(self, base: BaseSampler, genome: Genome) -> None:
+        super().__init__(genome)
+        self.base = base
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Pass on to the base."""
+        self.base.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Pass on to the base."""
+        self.base.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Pass on to the base."""
+        self.base.reseed_rng()

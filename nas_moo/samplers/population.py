@@ -1,0 +1,110 @@
+"""The population of a steady-state NSGA-II: who is in it, who may breed, and who has to leave.
+
+Feasibility comes before rank, rank before crowding (Deb et al. 2002), in the tournament and in survival alike. A value
+known within an interval dominates only where it is distinguishably smaller, so members that differ inside their
+intervals tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_moo.pareto import Array, crowding
+
+
+@dataclass(frozen=True, eq=False)
+class Individual:
+    """One finished trial as selection sees it.
+
+    Attributes:
+        genes: A value for every gene, inactive ones too.
+        values: The objectives, shape (objectives,); not finite where a screened trial never reached one.
+        low: Lower ends of their intervals; equal to ``values`` where they are exact.
+        high: Upper ends.
+        violation: By how much limits are broken, summed; 0 where none is.
+        complete: Its values were all measured; a pruned trial's error is a prediction.
+    """
+
+    genes: Mapping[str, Any]
+    values: Array
+    low: Array
+    high: Array
+    violation: float = 0.0
+    complete: bool = True
+
+
+class Population:
+    """At most ``size`` individuals; the worst leaves when one too many is added.
+
+    An individual that is not complete never makes a complete one leave.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.members: list[Individual] = []
+        self._order: NDArray[np.int64] | None = None
+
+    def add(self, newcomer: Individual) -> None:
+        """Take one in, and let the worst go where there are too many."""
+        self.members.append(newcomer)
+        self._order = None
+        if len(self.members) > self.size:
+            removable = [i for i in self.order if newcomer.complete or not self.members[i].complete]
+            del self.members[removable[-1]]
+            self._order = None
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Places of the members, best first."""
+        if self._order is None:
+            self._order = _order(self.members)
+        return self._order
+
+    def tournament(self, rng: np.random.Generator) -> Individual:
+        """The better of two members drawn at random."""
+        places = rng.integers(len(self.members), size=2)
+        return self.members[int(self.order[places.min()])]
+
+
+def _order(members: list[Individual]) -> NDArray[np.int64]:
+    """Feasible before infeasible by violation; among the feasible by rank, then the less crowded first."""
+    violation = np.array([m.violation for m in members])
+    rank = np.zeros(len(members), dtype=np.int64)
+    distance = np.zeros(len(members))
+    feasible = np.flatnonzero(violation == 0)
+    if len(feasible):
+        values = np.array([members[i].values for i in feasible])
+        rank[feasible] = interval_ranks(
+            np.array([members[i].low for i in feasible]), np.array([members[i].high for i in feasible])
+        )
+        for level in np.unique(rank[feasible]):
+            here = rank[feasible] == level
+            distance[feasible[here]] = crowding(values[here])
+    return np.lexsort((-distance, rank, violation))
+
+
+def interval_ranks(low: Array, high: Array) -> NDArray[np.int64]:
+    """Fronts peeled off one after another, from 0, where a dominates b only beyond their intervals.
+
+    Args:
+        low: Lower ends, shape (points, objectives).
+        high: Upper ends.
+    """
+    not_worse = np.all(low[:, None, :] <= high[None, :, :], axis=2)
+    better = np.any(high[:, None, :] < low[None, :, :], axis=2)
+    dominates: NDArray[np.bool_] = np.logical_and(not_worse, better)
+    ranks = np.full(len(low), -1, dtype=np.int64)
+    level = 0
+    while (ranks < 0).any():
+        left = ranks < 0
+        front = left & ~dominates[left].any(axis=0)
+        if not front.any():  # ties inside intervals can run in a circle
+            front = left
+        ranks[front] = level
+        level += 1
+    return ranks

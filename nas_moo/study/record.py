@@ -1,0 +1,131 @@
+"""One trial as it is stored: attributes written piece by piece while it runs, since a finished one takes no more."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nas_moo.evaluation import EpochRecord, Evaluation, Outcome, State, seal
+from nas_moo.genome import Architecture
+from nas_moo.measurement import Measurement
+
+SEALED = "sealed_test"
+SIGN_OF_LIFE = "sign_of_life"
+SIGN_SECONDS = 60.0  # at least between two signs of life
+_MEASURED = "measurement:"
+_OPTUNA_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+}
+
+
+class TrialRecord:
+    """Writes one running trial."""
+
+    def __init__(self, trial: Trial, architecture: Architecture, worker: str, started: str) -> None:
+        self.trial, self.architecture = trial, architecture
+        self.measurements: dict[str, Measurement] = {}
+        self.curve: list[EpochRecord] = []
+        self.seconds: dict[str, float] = {}
+        self._last_sign = time.monotonic()
+        for key, value in (
+            ("architecture", dict(architecture)),
+            ("digest", architecture.digest),
+            ("network_digest", architecture.network_digest),
+            ("worker", worker),
+            ("started", started),
+        ):
+            trial.set_user_attr(key, value)
+
+    @property
+    def number(self) -> int:
+        """The trial's number in its study."""
+        return self.trial.number
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add what happens inside to the seconds of a stage."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+
+    def measured(self, name: str, measurement: Measurement) -> None:
+        """Store one objective."""
+        self.measurements[name] = measurement
+        self.trial.set_user_attr(_MEASURED + name, measurement.to_dict())
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Store one epoch; its error also becomes Optuna's intermediate value, which Optuna's own plots draw.
+
+        ``trial.report`` raises in a study of several objectives, the storage below it does not.
+        """
+        self.curve.append(record)
+        self.trial.storage.set_trial_intermediate_value(self.trial._trial_id, record.epoch, record.error)
+        if time.monotonic() - self._last_sign > SIGN_SECONDS:  # for workers on other machines
+            self.trial.set_user_attr(SIGN_OF_LIFE, datetime.now(UTC).isoformat(timespec="seconds"))
+            self._last_sign = time.monotonic()
+
+    def note(self, key: str, text: str) -> None:
+        """Store a remark beside the results."""
+        self.trial.set_user_attr(key, text)
+
+    def sealed(self, measurement: Measurement) -> None:
+        """Store the test error where no table shows it."""
+        self.trial.set_user_attr(SEALED, seal(measurement))
+
+    def close(self, outcome: Outcome) -> None:
+        """Store how it ended; the last thing before the trial is told."""
+        self.trial.set_user_attr("curve", [r.to_dict() for r in self.curve])
+        self.trial.set_user_attr("seconds", {k: round(v, 6) for k, v in self.seconds.items()})
+        self.trial.set_user_attr("outcome", vars(outcome))
+
+
+def read_outcome(trial: FrozenTrial) -> Outcome:
+    """How a stored trial ended."""
+    stored: dict[str, Any] | None = trial.user_attrs.get("outcome")
+    if stored is None or not trial.state.is_finished():
+        return Outcome(_OPTUNA_STATES[trial.state])
+    return Outcome(**stored)
+
+
+def read_measurements(trial: FrozenTrial) -> dict[str, Measurement]:
+    """The objectives that a stored trial reached."""
+    return {
+        key.removeprefix(_MEASURED): Measurement.from_dict(value)
+        for key, value in trial.user_attrs.items()
+        if key.startswith(_MEASURED)
+    }
+
+
+def read_evaluation(trial: FrozenTrial, training_genes: frozenset[str]) -> Evaluation:
+    """A stored trial, whole."""
+    attrs = trial.user_attrs
+    return Evaluation(
+        number=trial.number,
+        architecture=Architecture(attrs["architecture"], training_genes),
+        measurements=read_measurements(trial),
+        curve=_read_curve(trial),
+        outcome=read_outcome(trial),
+        seconds=attrs.get("seconds", {}),
+        worker=attrs.get("worker", ""),
+        started=attrs.get("started", ""),
+    )
+
+
+def _read_curve(trial: FrozenTrial) -> tuple[EpochRecord, ...]:
+    """The epochs; of a trial that was killed, or still runs, only the errors are known yet."""
+    if "curve" in trial.user_attrs:
+        return tuple(EpochRecord.from_dict(r) for r in trial.user_attrs["curve"])
+    errors = sorted(trial.intermediate_values.items())
+    return tuple(EpochRecord(epoch, error, math.nan, math.nan, math.nan) for epoch, error in errors)

@@ -1,0 +1,173 @@
+"""The search: ask, evaluate, tell, until the study has the trainings that were asked for."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import torch
+
+from nas_moo.data import Dataset
+from nas_moo.errors import SpaceError
+from nas_moo.measurement import parse_quantity
+from nas_moo.results import StudyResult
+from nas_moo.samplers import DEFAULT_SAMPLER
+from nas_moo.samplers.grid import check_grid_ends
+from nas_moo.space import SearchSpace
+from nas_moo.study.config import DEFAULT_OBJECTIVES, Setup, configure
+from nas_moo.study.database import default_storage, hide_password, storage_errors
+from nas_moo.study.evaluate import evaluate
+from nas_moo.study.history import History
+from nas_moo.study.liveness import mark_interrupted, worker_lock
+from nas_moo.study.progress import EventLog, Listener
+from nas_moo.study.record import TrialRecord
+from nas_moo.study.storage import Storage, now
+from nas_moo.study.worker import Worker
+
+
+def search(
+    space: str | SearchSpace | type,
+    data: str | Dataset,
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    *,
+    trials: int = 60,
+    epochs: int = 15,
+    sampler: str = DEFAULT_SAMPLER,
+    population: int | None = None,
+    grid_steps: int | None = None,
+    seed: int = 0,
+    validation: str = "holdout",
+    max: Mapping[str, str | float] | None = None,  # noqa: A002 - reads as on the command line
+    time_limit: str | float | None = None,
+    device: str = "auto",
+    batch: int = 1,
+    threads: int = 1,
+    study: str | None = None,
+    storage: str | Path | None = None,
+    listener: Listener | None = None,
+) -> StudyResult:
+    """Search, or go on with a search; see ``nas-moo search --help``.
+
+    Args:
+        space: A name, ``file.py:Name``, ``package.module:Name``, or the class itself.
+        data: A name, a path, ``module:function``, or a ``Dataset``.
+        objectives: Names; all are minimised. "latency" is the latency objective of the device at hand.
+        trials: How many trained trials the study shall have in total.
+        epochs: Of each training.
+        sampler: "optuna-nsga2", "random", "tpe", "gp" or "grid".
+        population: Of NSGA-II and III; default 20.
+        grid_steps: Values that a real gene takes on the grid.
+        seed: Of the split, the trainings and the sampler.
+        validation: "holdout" or "kfold:K".
+        max: Limits such as ``{"latency": "2ms"}``: what surely breaks one is not trained.
+        time_limit: For this run: seconds, or text such as "10min".
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        batch: Examples in one timed forward pass.
+        threads: Of a training on a CPU. Small networks train no faster on several, and far slower on a busy machine;
+            several searches side by side use several cores.
+        study: Its name; default ``SPACE-DATA``.
+        storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.
+        listener: Is handed each event of the log.
+
+    Raises:
+        UserInputError: something asked for cannot be had; nothing was stored.
+        StudyMismatchError: the study was begun with other objectives, methods, space or data.
+    """
+    setup = configure(
+        space, data, objectives, study=study, trials=trials, epochs=epochs, sampler=sampler, population=population,
+        grid_steps=grid_steps, seed=seed, validation=validation, limits=max, time_limit=seconds(time_limit),
+        device=device, batch=batch, threads=threads,
+    )  # fmt: skip
+    return run(setup, default_storage(storage), listener)
+
+
+def seconds(text: str | float | None) -> float | None:
+    """A time limit in seconds: a number, or text such as "90s", "10min", "2h"."""
+    if not isinstance(text, str):
+        return text
+    for suffix, size in (("min", 60.0), ("h", 3600.0)):
+        if text.endswith(suffix):
+            return parse_quantity(text.removesuffix(suffix), "s") * size
+    return parse_quantity(text, "s")
+
+
+def run(setup: Setup, place: str, listener: Listener | None = None) -> StudyResult:
+    """Run a search that was checked, in the storage at ``place``."""
+    if setup.sampler == "grid":
+        _check_grid(setup, place)
+    storage = Storage(place, create=True)
+    replaced = False
+    if storage.has(setup.name):
+        study = storage.open(setup.name)
+        if study.is_worthless() and not study.is_same(setup.identity()):
+            storage.delete(setup.name)  # a space that never built was mended: there is nothing to go on with
+            replaced = True
+    if not storage.has(setup.name):
+        study = storage.create(setup.name, setup.describe(_command()))
+    study.check_same(setup.identity())  # also where another worker was a moment faster
+    study.begin_run(setup.describe(_command()))
+    with storage_errors(storage.place):
+        log = EventLog(study.folder, listener)
+        if replaced:
+            log("anew", study=study.name, reason="in the study of this name no network had been built")
+        for trial in mark_interrupted(study):
+            log("interrupted", number=trial.number, reason="its worker died")
+        try:
+            with worker_lock(study) as worker, _threads(setup.threads):
+                Worker(setup, study, log, worker).go()
+        finally:
+            mark_interrupted(study)  # whatever line a signal stopped us at, no trial of ours stays running
+    return study.result()
+
+
+def _command() -> str:
+    """The command line as a reader could type it."""
+    return hide_password(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_grid(setup: Setup, place: str) -> None:
+    """Refuse a grid that cannot end, before anything is stored."""
+    points = setup.space.space.genome.grid_size(setup.options.grid_steps)
+    done = 0
+    if Storage.is_there(place) and (storage := Storage(place)).has(setup.name):
+        done = History(storage.open(setup.name), setup.limits, trains=True).trained
+    check_grid_ends(points - done, setup.trials - done, lambda: seconds_of_one(setup), setup.time_limit)
+
+
+def seconds_of_one(setup: Setup) -> float:
+    """How long one trial takes: the architecture of the genes' middle values, one epoch, scaled up to all of them.
+
+    The first run warms up what only the first training of a process pays for; the second is timed.
+
+    Raises:
+        SpaceError: it fails.
+    """
+    genome = setup.space.space.genome
+    steps = setup.options.grid_steps
+    middle = genome.architecture({g.name: (v := g.values(steps))[len(v) // 2] for g in genome.genes})
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    scratch = optuna.create_study(directions=["minimize"] * len(setup.objectives))
+    with _threads(setup.threads):
+        for _ in range(2):
+            record = TrialRecord(scratch.ask(), middle, "", now())
+            outcome, _network = evaluate(record, replace(setup, epochs=1, limits={}), {}, lambda: False)
+            if outcome.state == "failed":
+                raise SpaceError(
+                    f"a middle network failed ({outcome.kind})", value=outcome.reason, do="Mend the space."
+                )
+    return sum(s * (setup.epochs if stage == "training" else 1) for stage, s in record.seconds.items())

@@ -1,0 +1,224 @@
+"""One worker's part of a study: ask, evaluate, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import Trial, TrialState
+
+from nas_moo.errors import MachineError, SpaceError, UserInputError
+from nas_moo.evaluation import Outcome
+from nas_moo.pareto import nondominated
+from nas_moo.results import ID_LENGTH, reference_point
+from nas_moo.samplers import load_sampler
+from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
+from nas_moo.study import weights
+from nas_moo.study.config import Setup
+from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, violations
+from nas_moo.study.history import History
+from nas_moo.study.liveness import live_workers
+from nas_moo.study.progress import EventLog
+from nas_moo.study.record import TrialRecord
+from nas_moo.study.storage import StoredStudy, now
+
+if TYPE_CHECKING:
+    from torch import nn
+
+REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
+SCREENED_IN_A_ROW = 200
+FAILED_AT_START = 3
+FAILED_ALIKE = 5
+_STATES = {"complete": TrialState.COMPLETE, "screened": TrialState.PRUNED}
+
+
+@dataclass
+class Streaks:
+    """Runs of trials that lead nowhere, and stop a search."""
+
+    untrained: int = 0
+    failed_alike: int = 0
+    failed_with: str = ""
+    failed_from_start: int | None = 0  # None once anything worked
+    nearest_miss: tuple[float, str] = (float("inf"), "")
+
+    def note(self, outcome: Outcome, broken: Mapping[str, float]) -> None:
+        """Count one outcome."""
+        self.untrained = 0 if outcome.trained or outcome.state == "complete" else self.untrained + 1
+        failed = outcome.state == "failed" and outcome.kind != "nan"
+        self.failed_alike = self.failed_alike + 1 if failed and outcome.reason == self.failed_with else int(failed)
+        self.failed_with = outcome.reason if failed else ""
+        if not failed:
+            self.failed_from_start = None
+        elif self.failed_from_start is not None:
+            self.failed_from_start += 1
+        if broken and sum(broken.values()) < self.nearest_miss[0]:
+            self.nearest_miss = (sum(broken.values()), outcome.reason)
+
+    def check(self, outcome: Outcome, limits: Mapping[str, float]) -> None:
+        """Raise where going on would lead nowhere."""
+        if self.failed_from_start == FAILED_AT_START:
+            raise SpaceError(
+                f"the first {FAILED_AT_START} networks failed ({outcome.kind})",
+                value=outcome.reason,
+                do="Mend that (space, objective or data); then give the search another --study, or delete this one "
+                "with `nas-moo studies --delete`.",
+            )
+        if self.failed_alike == FAILED_ALIKE:
+            raise MachineError(
+                f"{FAILED_ALIKE} networks in a row failed in the same way ({outcome.kind})",
+                value=outcome.reason,
+                do="Check the device and the space; the same command then goes on.",
+            )
+        if self.untrained == SCREENED_IN_A_ROW:
+            raise UserInputError(
+                f"{SCREENED_IN_A_ROW} architectures in a row came to no training; "
+                f"the nearest miss: {self.nearest_miss[1] or outcome.reason}",
+                value=dict(limits),
+                do="Loosen the limits (--max), or widen the space.",
+            )
+
+
+class Worker:
+    """Asks, evaluates and tells until there is nothing left to do."""
+
+    def __init__(self, setup: Setup, study: StoredStudy, log: EventLog, name: str) -> None:
+        self.setup, self.study, self.log, self.name = setup, study, log, name
+        self.genome = setup.space.space.genome
+        self.distributions = distributions(self.genome)
+        self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
+        self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
+        self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
+        entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
+        options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        study.optuna.sampler = load_sampler(setup.sampler, self.genome, options, self.history.is_known)
+
+    def go(self) -> None:
+        """Work until the study has its trainings, the space is exhausted or the time is over."""
+        self.log("start", study=self.study.name, asked=self.setup.trials, done=self.history.trained, worker=self.name)
+        while self.is_wanted() and not self.out_of_time():
+            try:
+                trial = self.study.optuna.ask(fixed_distributions=self.distributions)
+            except SpaceExhaustedError as end:
+                self.study.optuna.tell(end.trial, state=TrialState.FAIL)
+                self.log("exhausted", reason=end.what, architectures=end.value, do=end.do)
+                break
+            if not self.is_wanted(trial):
+                self.study.optuna.tell(trial, state=TrialState.FAIL)
+                break
+            self.one(trial)
+        self.history.refresh()
+        self.log(
+            "end",
+            done=self.history.trained,
+            asked=self.setup.trials,
+            running_elsewhere=len(self.history.running),
+            out_of_time=self.out_of_time(),
+        )
+
+    def is_wanted(self, trial: Trial | None = None) -> bool:
+        """Whether the study lacks trainings that no other running trial is about to bring.
+
+        Workers may ask at the same moment: of the running trials only the first so many go on, by number, and every
+        worker sees the same order.
+        """
+        self.history.refresh()
+        ahead = sum(trial is None or t.number < trial.number for t in self.history.running)
+        return self.history.trained + ahead < self.setup.trials
+
+    def one(self, trial: Trial) -> None:
+        """One trial, whatever becomes of it."""
+        record = TrialRecord(trial, self.genome.architecture(trial.params), self.name, now())
+        self.history.refresh()  # after the record is written: of two workers with one architecture, the later sees it
+        if self.is_running_elsewhere(record):
+            self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
+            return
+        try:
+            outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time)
+            if model is not None:
+                self.keep_weights(record, model)
+        except TimeLimitReachedError:
+            self.tell(record, Outcome("interrupted", "time limit", "the time limit was reached"))
+            return
+        except BaseException as error:
+            self.tell(record, Outcome("interrupted", "stopped", f"stopped from outside ({type(error).__name__})"))
+            raise
+        self.tell(record, outcome)
+        self.streaks.note(outcome, violations(record.measurements, self.setup.limits))
+        self.streaks.check(outcome, self.setup.limits)
+
+    def tell(self, record: TrialRecord, outcome: Outcome) -> None:
+        """End a trial: attributes first, then the constraints, then the state; a finished trial takes no more."""
+        try:
+            self.write_end(record, outcome)
+        except UpdateFinishedTrialError:  # silent for so long that another machine took us for dead
+            self.log("lost", number=record.number, reason="another worker ended it as interrupted")
+            self.history.refresh()
+            return
+        self.history.refresh()
+        if outcome.state == "complete":
+            self.after_complete()
+        self.log_trial(record, outcome)
+
+    def write_end(self, record: TrialRecord, outcome: Outcome) -> None:
+        """Store outcome, constraints and state."""
+        record.close(outcome)
+        for name, limit in self.setup.limits.items():
+            if name in record.measurements:
+                record.trial.set_constraint(name, record.measurements[name].low / limit - 1.0)
+        values = None
+        if outcome.state == "complete":
+            values = [record.measurements[o.name].value for o in self.setup.objectives]
+        self.study.optuna.tell(record.trial, values, state=_STATES.get(outcome.state, TrialState.FAIL))
+
+    def log_trial(self, record: TrialRecord, outcome: Outcome) -> None:
+        """Say how a trial ended."""
+        self.log(
+            "trial",
+            number=record.number,
+            id=record.architecture.digest[:ID_LENGTH],
+            state=outcome.state,
+            kind=outcome.kind,
+            reason=outcome.reason,
+            values={name: m.value for name, m in record.measurements.items()},
+            caveats={name: list(m.caveats) for name, m in record.measurements.items() if m.caveats},
+            seconds=round(sum(record.seconds.values()), 3),
+            done=self.history.trained,
+            asked=self.setup.trials,
+        )
+
+    def keep_weights(self, record: TrialRecord, model: nn.Module) -> None:
+        """Save the model before it is told, unless a complete one dominates it: so no kill can lose a front member."""
+        self.history.refresh()
+        own = [record.measurements[o.name].value for o in self.setup.objectives]
+        others = [t.values for t in self.history.complete]
+        if nondominated(np.array([own, *others], dtype=float))[0]:
+            weights.save(self.study.folder, record.architecture.digest, model)
+
+    def after_complete(self) -> None:
+        """Drop the weights of models that left the front, and freeze the hypervolume's reference when it is time."""
+        complete = sorted(self.history.complete, key=lambda t: t.number)
+        values = np.array([t.values for t in complete], dtype=float)
+        front = {complete[i].user_attrs["digest"] for i in np.flatnonzero(nondominated(values))}
+        running = {t.user_attrs.get("digest") for t in self.history.running}  # about to be told, maybe
+        gone = (weights.kept(self.study.folder) - front - running) & self.history.finished
+        weights.sweep(self.study.folder, gone)
+        if len(complete) >= REFERENCE_TRIALS:
+            point = reference_point(values[:REFERENCE_TRIALS])
+            names = [o.name for o in self.setup.objectives]
+            self.study.fix_reference(dict(zip(names, point.tolist(), strict=True)), REFERENCE_TRIALS)
+
+    def out_of_time(self) -> bool:
+        """Whether the time limit is reached."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def is_running_elsewhere(self, record: TrialRecord) -> bool:
+        """Whether an earlier trial of another worker has the same architecture and has not ended."""
+        return any(
+            t.number < record.number and t.user_attrs.get("digest") == record.architecture.digest
+            for t in self.history.running
+        )

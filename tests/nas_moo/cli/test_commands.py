@@ -1,0 +1,121 @@
+"""Each command does its work, in text and as one JSON document."""
+
+import json
+
+import pytest
+
+import nas_moo
+from nas_moo.cli import main
+
+STUDY = "Tiny-blobs"
+
+
+def test_search_goes_on_and_says_what_is_next(studied, run, search):
+    code, out, err = run(*search, "--trials", "8")
+    assert code == 0
+    assert "Goes on with study Tiny-blobs: 8 of 8" in err
+    assert "nas-moo choose Tiny-blobs" in out
+
+
+def test_search_as_json(studied, document, search):
+    told = document(*search, "--trials", "8")
+    assert (told["study"], told["trained"], told["states"]) == (STUDY, 8, {"complete": 8})
+    assert {"id", "error", "params", "gene_depth"} <= set(told["front"][0])
+
+
+def test_status(studied, run, document):
+    code, out, _ = run("status", STUDY)
+    assert (code, "8 of 8 trainings done, nobody is at work" in out) == (0, True)
+    told = document("status", STUDY)
+    assert (told["trained"], told["asked"], told["workers"]) == (8, 8, [])
+
+
+def test_studies(studied, run, document):
+    code, out, _ = run("studies")
+    assert (code, STUDY in out) == (0, True)
+    assert STUDY in [s["study"] for s in document("studies")["studies"]]
+
+
+def test_choose(studied, run, document):
+    told = document("choose", STUDY, "--by", "params")
+    code, out, _ = run("choose", STUDY, "--by", "params")
+    assert (code, out.split()[0]) == (0, told["id"])
+    assert told["feasible"]
+    assert not document("choose", STUDY, "--max", "params=1")["feasible"]
+
+
+def test_show(studied, run, document):
+    model = nas_moo.load_study(STUDY).front()["digest"][0]
+    code, out, _ = run("show", STUDY, "--model", model)
+    assert (code, f"Model {model} of {STUDY}" in out) == (0, True)
+    told = document("show", STUDY, "--model", model)
+    assert {m["objective"] for m in told["measurements"]} == {"error", "params"}
+    assert len(told["curve"]) == 1
+
+
+def test_report(studied, run, document):
+    told = document("report", STUDY, "--out", "one/two")
+    assert {"index.html", "front.json", "trials.csv"} <= set(told["files"])
+    assert (studied / told["page"]).is_file()
+    assert run("report", STUDY, "--out", "one/two")[0] == 0
+
+
+def test_doctor_with_and_without_a_storage(studied, run, document):
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert all(title in out for title in ("Versions", "Device", "Storage", "Timing"))
+    assert "Finding(" not in out
+    assert document("doctor", "--storage", "none.db")["storage"]["state"].startswith("there is no study storage")
+
+
+def test_a_study_is_deleted_only_with_confirmation(studied, run, document, refused, search):
+    assert run(*search, "--study", "gone")[0] == 0
+    assert "--yes" in refused(2, "studies", "--delete", "gone")["do"]
+    assert document("studies", "--delete", "gone", "--yes") == {"deleted": "gone"}
+    assert not (studied / "nas-moo-files" / "gone").exists()
+    refused(2, "studies", "--delete", "gone", "--yes")
+
+
+def test_a_study_that_is_being_searched_is_not_deleted(studied, refused):
+    from nas_moo.study.liveness import worker_lock
+    from nas_moo.study.storage import Storage
+
+    with worker_lock(Storage().open(STUDY)):
+        assert "being searched" in refused(2, "studies", "--delete", STUDY, "--yes")["error"]
+
+
+@pytest.mark.parametrize("place", ["env.db", "sqlite:///url.db"])
+def test_the_environment_names_the_storage(studied, run, search, monkeypatch, place):
+    monkeypatch.setenv("NAS_MOO_STORAGE", place)
+    assert run(*search)[0] == 0
+    assert (studied / place.rpartition("/")[2]).is_file()
+    assert run("status", STUDY)[0] == 0
+
+
+def test_a_data_file_with_blanks_and_accents_gives_a_plain_study_name(studied, document, search):
+    (studied / "mes données.npz").write_bytes((studied / "blobs.npz").read_bytes())
+    assert document(*search, "--data", "mes données.npz")["study"] == "Tiny-mes-donn-es"
+
+
+def test_what_a_space_prints_is_kept_out_of_the_document(studied, run, search):
+    (studied / "chatty.py").write_text("print('hello')\nfrom space import Tiny\n")
+    code, out, err = run(*search, "--study", "chatty", "--space", "chatty.py:Tiny", "--json")
+    assert (code, json.loads(out)["study"]) == (0, "chatty")
+    assert "hello" in err
+
+
+@pytest.mark.parametrize("options", [("--space", "space.py:Explosive"), ("--max", "params=1")])
+def test_studies_without_a_complete_model_are_told_of_too(studied, run, document, refused, search, options):
+    name = f"none{len(options[0])}"
+    code, out, _ = run(*search, "--study", name, *options)
+    assert (code, "is complete" in out) == (0, True)
+    model = nas_moo.load_study(name).trials["digest"][0]
+    for command in (("status", name), ("report", name), ("show", name, "--model", model)):
+        assert run(*command)[0] == 0
+        document(*command)
+    assert "no complete model" in refused(2, "choose", name)["error"]
+
+
+def test_main_without_arguments_reads_the_process_s(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["nas-moo", "--version"])
+    assert main() == 0

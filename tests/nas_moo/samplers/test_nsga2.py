@@ -1,0 +1,180 @@
+"""Our NSGA-II: selection by its definition, children inside the space, and a screening that pays."""
+
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from nas_moo.genes import Categorical, Integer, Real, at_least
+from nas_moo.genome import Genome
+from nas_moo.pareto import ranks
+from nas_moo.replay.judge import Judge
+from nas_moo.replay.run import load_named, replay_seeds
+from nas_moo.replay.table import load_table
+from nas_moo.samplers import SamplerOptions, load_sampler
+from nas_moo.samplers.distributions import distributions
+from nas_moo.samplers.nsga2 import mutated, read_trial
+from nas_moo.samplers.population import Individual, Population, interval_ranks
+from nas_moo.samplers.screening import Screening, improvement, lognormal_improvement
+from nas_moo.samplers.surrogate import Encoder, GaussianProcess
+
+TABLE = Path(__file__).parents[3] / "scripts" / "benchmarks" / "data" / "tiny_cnn_seed0.toml"
+MIXED = Genome(
+    Integer("depth", 1, 3),
+    Integer("units", 8, 512, log=True),
+    Categorical("kernel", (3, 5, 7), ordered=True, active=at_least("depth", 2)),
+    Categorical("block", ("plain", "res")),
+    Real("rate", 1e-4, 1.0, log=True, affects="training"),
+    Real("drop", 0.0, 0.5, affects="training"),
+)
+
+
+def individual(values, *, violation=0.0, complete=True, half=0.0):
+    values = np.array(values, dtype=float)
+    return Individual({}, values, values - half, values + half, violation, complete)
+
+
+def test_ranks_of_exact_values_are_those_of_nsga2():
+    values = np.random.default_rng(0).integers(0, 6, (40, 3)).astype(float)
+    assert interval_ranks(values, values).tolist() == ranks(values).tolist()
+
+
+def test_values_inside_each_others_intervals_tie():
+    values = np.array([[1.0, 1.0], [1.1, 1.1], [2.0, 2.0]])
+    assert interval_ranks(values, values).tolist() == [0, 1, 2]
+    assert interval_ranks(values - 0.1, values + 0.1).tolist() == [0, 0, 1]
+
+
+def test_the_worst_leaves_by_feasibility_then_rank_then_crowding():
+    population = Population(3)
+    for values in ([0.0, 4.0], [4.0, 0.0], [2.0, 2.0]):
+        population.add(individual(values))
+    population.add(individual([1.9, 2.0]))
+    assert [2.0, 2.0] not in [m.values.tolist() for m in population.members]  # dominated
+    population.add(individual([0.0, 0.0], violation=0.5))
+    assert all(m.violation == 0 for m in population.members)
+    population.add(individual([0.1, 3.9]))
+    assert [0.1, 3.9] not in [m.values.tolist() for m in population.members]  # crowded by [0, 4]
+
+
+def test_what_is_not_complete_displaces_nothing_that_is():
+    population = Population(2)
+    population.add(individual([1.0, 5.0]))
+    population.add(individual([5.0, 1.0]))
+    population.add(individual([0.0, 0.0], complete=False))
+    assert all(m.complete for m in population.members)
+    population.add(individual([0.5, 0.5]))
+    assert [0.5, 0.5] in [m.values.tolist() for m in population.members]
+
+
+def test_every_proposal_is_new_and_inside_the_space():
+    known = set()
+    sampler = load_sampler("nsga2", MIXED, SamplerOptions(seed=3), lambda a: a.digest in known)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    for _ in range(80):
+        trial = study.ask(fixed_distributions=distributions(MIXED))
+        architecture = MIXED.architecture(trial.params)  # raises where a value is outside
+        assert architecture.digest not in known
+        known.add(architecture.digest)
+        study.tell(trial, [1.0 / architecture["depth"] + architecture["drop"], architecture["units"]])
+
+
+def test_trials_of_another_sampler_are_adopted():
+    genome = Genome(Integer("a", 0, 999), Integer("b", 0, 999))
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(30):
+        trial = study.ask(fixed_distributions=distributions(genome))
+        study.tell(trial, [trial.params["a"], trial.params["b"]])
+    seen = {(t.params["a"], t.params["b"]) for t in study.trials}
+    study.sampler = load_sampler("nsga2", genome, SamplerOptions(), lambda _: False)
+    bred = [study.ask(fixed_distributions=distributions(genome)).params for _ in range(20)]
+    inherited = sum(p["a"] in {a for a, _ in seen} or p["b"] in {b for _, b in seen} for p in bred)
+    assert inherited >= 15
+
+
+def test_screened_trials_count_by_their_violation_and_failed_ones_not_at_all():
+    study = optuna.create_study(directions=["minimize"] * 2)
+    screened = study.ask()
+    screened.set_constraint("flops", 0.7)
+    study.tell(screened, state=optuna.trial.TrialState.PRUNED)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    first, second = study.trials
+    assert read_trial(first).violation == pytest.approx(0.7)
+    assert not read_trial(first).complete
+    assert read_trial(second) is None
+
+
+@pytest.mark.parametrize("gene", MIXED.genes, ids=lambda g: g.name)
+def test_a_mutation_stays_in_the_range(gene):
+    rng = np.random.default_rng(0)
+    value = gene.choices[0] if isinstance(gene, Categorical) else gene.low
+    values = {gene.check(value := mutated(gene, value, rng)) for _ in range(200)}
+    assert len(values) >= 2
+
+
+def test_the_expected_improvement_is_that_of_many_draws():
+    rng = np.random.default_rng(0)
+    draws = np.exp(rng.normal(-2.0, 0.5, 400_000))
+    expected = np.maximum(0.15 - draws, 0).mean()
+    found = lognormal_improvement(np.array([0.15]), np.array([-2.0]), np.array([0.5]))
+    assert found[0, 0] == pytest.approx(expected, rel=0.01)
+
+
+def test_a_child_improves_budgets_at_its_cost_and_above():
+    errors, costs = np.array([0.4, 0.2, 0.5, 0.6]), np.array([[1.0], [2.0], [3.0], [4.0]])
+    surely = np.full(2, 1e-6)
+    cheap, dear = improvement(errors, costs, np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
+    # the median, 0.45, is the error to beat below cost 1; then 0.4 up to cost 2, then 0.2 up to cost 4
+    assert cheap == pytest.approx(((0.4 - 0.1) * 1 + (0.2 - 0.1) * 2) / 3, rel=1e-3)
+    assert dear == pytest.approx((0.2 - 0.1) * 1 / 3, rel=1e-3)
+
+
+def test_a_child_worse_than_the_front_is_worth_nothing():
+    errors, costs = np.array([0.1, 0.2, 0.3]), np.array([[1.0], [2.0], [3.0]])
+    assert improvement(errors, costs, np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))[0] == pytest.approx(0.0)
+
+
+def test_the_surrogate_learns_what_each_gene_does():
+    rng = np.random.default_rng(0)
+    genome = Genome(*[Categorical(f"op{i}", ("a", "b", "c", "d")) for i in range(5)])
+    weights = rng.normal(size=(5, 4))
+
+    def draw(n):
+        places = rng.integers(4, size=(n, 5))
+        architectures = [genome.architecture({f"op{i}": "abcd"[p] for i, p in enumerate(row)}) for row in places]
+        return architectures, np.array([sum(weights[i, p] for i, p in enumerate(row)) for row in places])
+
+    encode = Encoder(genome)
+    model = GaussianProcess(encode, 0, rng)
+    known, target = draw(80)
+    points = np.array([encode(a) for a in known])
+    for _ in range(10):
+        model.fit(points, np.zeros((80, 0)), target, learn=True)
+    unseen, truth = draw(200)
+    told = model.predict(np.array([encode(a) for a in unseen]), np.zeros((200, 0)))
+    assert np.corrcoef(told.mean, truth)[0, 1] > 0.95
+    assert (told.std > 0).all()
+
+
+def test_an_error_of_zero_is_learned_from():
+    genome = Genome(Integer("a", 0, 50))
+    screening = Screening(genome, 1, np.random.default_rng(0))
+    for a in range(12):
+        screening.learn(genome.architecture({"a": a}), np.array([float(a)]), max(0.5 - a / 20, 0.0))
+    children = [genome.architecture({"a": a}) for a in (20, 30)]
+    assert screening.best(children, np.array([[20.0], [30.0]])) in (0, 1)
+    assert math.isfinite(len(screening))
+
+
+def test_screening_has_far_less_regret_than_random_search_for_the_same_trainings():
+    table = load_table(TABLE)
+    judge = Judge(table)
+
+    def regret(name):
+        traces = replay_seeds(table, partial(load_named, name), SamplerOptions(), trials=50, seeds=6)
+        return np.median([judge.regret(t)[-1] for t in traces])
+
+    assert regret("nsga2") < 0.6 * regret("random")

@@ -1,0 +1,113 @@
+"""Choosing: the knee, limits at the upper end of intervals, ties, and what is said when nothing fits."""
+
+import pandas as pd
+import pytest
+
+from nas_moo.choose import ObjectiveInfo, choose, parse_limits
+from nas_moo.errors import UnknownNameError, UserInputError
+
+ERROR = ObjectiveInfo("error", "fraction", "validation error", "trained", False, "hold-out")
+FLOPS = ObjectiveInfo("flops", "FLOPs", "FLOPs", "static", True, "fvcore")
+LATENCY = ObjectiveInfo("latency_eager", "ms", "latency", "device", True, "clock")
+OBJECTIVES = (ERROR, FLOPS, LATENCY)
+
+
+def models(rows):
+    """Rows of (id, error, half its interval, flops, latency, half its interval)."""
+    table = pd.DataFrame(rows, columns=["id", "error", "de", "flops", "latency_eager", "dt"])
+    for name, half in (("error", table.pop("de")), ("flops", 0.0), ("latency_eager", table.pop("dt"))):
+        table[f"{name}_low"], table[f"{name}_high"] = table[name] - half, table[name] + half
+    return table
+
+
+TABLE = models(
+    [
+        ("large", 0.02, 0.005, 1e8, 8.0, 0.1),
+        ("middle", 0.04, 0.005, 1e7, 2.0, 0.1),
+        ("small", 0.30, 0.01, 1e6, 0.5, 0.01),
+        ("bad", 0.31, 0.01, 2e8, 9.0, 0.1),
+    ]
+)
+
+
+def test_without_limits_the_knee_is_chosen_and_said():
+    choice = choose(TABLE, OBJECTIVES)
+    assert choice.id == "middle"
+    assert "knee of 2 models on the front with error ≤ 17 % (the median)" in choice.reason
+    assert choice.runner_up == "large"
+
+
+def test_networks_that_hardly_learn_do_not_decide_what_a_compromise_is():
+    good = [
+        ("a", 0.014, 0.0, 1.2e6, 0.28, 0.0),
+        ("b", 0.036, 0.0, 5.2e4, 0.22, 0.0),
+        ("c", 0.111, 0.0, 2.2e4, 0.18, 0.0),
+    ]
+    broken = [("d", 0.54, 0.0, 3.5e5, 0.09, 0.0), ("e", 0.89, 0.0, 1.3e4, 0.17, 0.0), ("f", 0.9, 0.0, 2e6, 1.0, 0.0)]
+    assert choose(models(good), OBJECTIVES).id == choose(models(good + broken), OBJECTIVES).id == "b"
+
+
+def test_with_a_limit_the_lowest_error_within_it_is_chosen():
+    choice = choose(TABLE, OBJECTIVES, {"latency": "2.5ms"})
+    assert choice.id == "middle"
+    assert choice.runner_up == "small"
+    assert "2 of 4 models" in choice.reason
+
+
+def test_a_limit_holds_for_the_upper_end_of_the_interval():
+    assert choose(TABLE, OBJECTIVES, {"latency": "2.05ms"}).id == "small"
+    assert choose(TABLE, OBJECTIVES, {"latency": "2.1ms"}).id == "middle"
+
+
+def test_a_limited_error_leaves_the_costs_to_choose_by():
+    choice = choose(TABLE, OBJECTIVES, {"error": "5%"})
+    assert choice.id == "middle"
+    assert "lowest flops" in choice.reason
+
+
+def test_nothing_feasible_names_the_nearest_and_by_how_much():
+    choice = choose(TABLE, OBJECTIVES, {"latency": "0.4ms", "flops": "500k"})
+    assert not choice.feasible
+    assert choice.id == "small"
+    assert choice.violations == pytest.approx({"latency_eager": 0.275, "flops": 1.0})
+    assert "+27.5%" in choice.reason
+
+
+def test_models_worse_only_inside_the_intervals_are_ties():
+    tied = models(
+        [("a", 0.040, 0.005, 1e6, 1.0, 0.1), ("b", 0.044, 0.005, 1e6, 1.05, 0.1), ("c", 0.060, 0.005, 1e6, 1.0, 0.1)]
+    )
+    choice = choose(tied, OBJECTIVES)
+    assert choice.id == "a"
+    assert choice.ties == ("b",)
+
+
+def test_by_overrides_the_rule():
+    assert choose(TABLE, OBJECTIVES, by="error").id == "large"
+    assert choose(TABLE, OBJECTIVES, {"latency": "2.5ms"}, by="latency").id == "small"
+    with pytest.raises(UnknownNameError):
+        choose(TABLE, OBJECTIVES, by="beauty")
+
+
+def test_latency_alone_means_the_one_latency_objective():
+    assert parse_limits({"latency": "2ms"}, OBJECTIVES) == {"latency_eager": 2.0}
+    with pytest.raises(UserInputError, match="two limits"):
+        parse_limits({"latency": "2ms", "latency_eager": "3ms"}, OBJECTIVES)
+    with pytest.raises(UnknownNameError):
+        parse_limits({"latency": "2ms"}, (ERROR, FLOPS))
+
+
+@pytest.mark.parametrize("limit", ["0", "-1ms", float("nan"), "inf"])
+def test_a_limit_that_cannot_be_met_is_refused(limit):
+    with pytest.raises(UserInputError):
+        parse_limits({"latency": limit}, OBJECTIVES)
+
+
+def test_an_empty_study_has_no_choice():
+    with pytest.raises(UserInputError, match="no complete model"):
+        choose(TABLE.iloc[:0], OBJECTIVES)
+
+
+def test_one_model_is_the_choice():
+    choice = choose(TABLE.iloc[:1], OBJECTIVES)
+    assert (choice.id, choice.runner_up, choice.ties) == ("large", None, ())
