@@ -56,6 +56,8 @@ class Display:
             self._first_done = event["done"]
             begun = "Goes on with" if event["done"] else "Begins"
             self._line(f"{begun} study {event['study']}: {event['done']} of {event['asked']} trainings done")
+        elif event["event"] == "note":
+            self._line(event["text"])
         elif event["event"] == "anew":
             self._line(f"Begins {event['study']} anew: {event['reason']}")
         elif event["event"] == "lost":

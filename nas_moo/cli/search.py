@@ -29,10 +29,16 @@ def add(commands: Commands) -> None:
     how.add_argument("--time-limit", metavar="TIME", help="stop after this time, such as 90s, 10min, 2h")
     how.add_argument(
         "--sampler",
-        default="optuna-nsga2",
-        help="optuna-nsga2, nsga2, nsga3, random, tpe, gp or grid (default: %(default)s)",
+        default="nsga2",
+        help="nsga2, optuna-nsga2, nsga3, random, tpe, gp or grid (default: %(default)s)",
     )
     how.add_argument("--population", type=int, metavar="N", help="of nsga2, nsga3 and optuna-nsga2 (default: 20)")
+    how.add_argument(
+        "--no-screening", action="store_true", help="nsga2 trains each child that it breeds, not the most promising"
+    )
+    how.add_argument(
+        "--seed-architectures", metavar="FILE", help="JSON or CSV of architectures to train first, in this order"
+    )
     how.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
     how.add_argument("--validation", default="holdout", help="holdout or kfold:K (default: %(default)s)")
     how.add_argument("--seed", type=int, default=0, help="of split, trainings and sampler (default: %(default)s)")
@@ -74,6 +80,8 @@ def run(parsed: argparse.Namespace) -> int:
         device=parsed.device,
         batch=parsed.batch,
         threads=parsed.threads,
+        screening=not parsed.no_screening,
+        seed_architectures=parsed.seed_architectures,
     )
     storage = default_storage(parsed.storage)
     with Display(setup) as display:

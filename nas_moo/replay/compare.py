@@ -42,6 +42,23 @@ class Speedup:
     not_reached: float
 
 
+@dataclass(frozen=True, eq=False)
+class Needs:
+    """Fulls that A and B need for the median regret that B has after ``fulls``.
+
+    Attributes:
+        fulls: Full trainings of B.
+        regret: Its median then, in error points.
+        a: For the seeds themselves, then for each resample of them; infinite where A never has that regret.
+        b: Of the same.
+    """
+
+    fulls: int
+    regret: float
+    a: Array
+    b: Array
+
+
 def compare_files(a: Path, b: Path) -> dict[str, Any]:
     """Compare two documents of ``nas-moo replay``.
 
@@ -82,34 +99,39 @@ def speedups(regret_a: Array, grid_a: Array, regret_b: Array, grid_b: Array) -> 
         regret_b: Of the same seeds.
         grid_b: Fulls, ascending.
     """
-    seeds = len(regret_a)
-    draws = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
-    resampled = [(np.median(regret_a[d], axis=0), np.median(regret_b[d], axis=0)) for d in draws]
-    whole = (np.median(regret_a, axis=0), np.median(regret_b, axis=0))
     found = []
-    for fulls in (f for f in CHECKPOINTS if f <= grid_b[-1]):
-        place = int(np.searchsorted(grid_b, fulls, side="right")) - 1
-        ratios = np.array([_ratio(a, grid_a, b, grid_b, b[place]) for a, b in resampled])
-        goal = float(whole[1][place])
-        low, high = np.quantile(ratios, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), method="inverted_cdf")
-        a_needs, b_needs = _first(whole[0], grid_a, goal), _first(whole[1], grid_b, goal)
+    for need in needs(regret_a, grid_a, regret_b, grid_b):
+        ratios = need.b / need.a
+        low, high = np.quantile(ratios[1:], ((1 - LEVEL) / 2, (1 + LEVEL) / 2), method="inverted_cdf")
         found.append(
             Speedup(
-                fulls=fulls,
-                regret=goal,
-                b_needs=b_needs,
-                a_needs=None if np.isinf(a_needs) else a_needs,
-                ratio=b_needs / a_needs,
+                fulls=need.fulls,
+                regret=need.regret,
+                b_needs=float(need.b[0]),
+                a_needs=None if np.isinf(need.a[0]) else float(need.a[0]),
+                ratio=float(ratios[0]),
                 low=float(low),
                 high=float(high),
-                not_reached=float((ratios == 0).mean()),
+                not_reached=float((ratios[1:] == 0).mean()),
             )
         )
     return found
 
 
-def _ratio(a: Array, grid_a: Array, b: Array, grid_b: Array, goal: float) -> float:
-    return _first(b, grid_b, goal) / _first(a, grid_a, goal)
+def needs(regret_a: Array, grid_a: Array, regret_b: Array, grid_b: Array) -> list[Needs]:
+    """What both need for B's median regret at each checkpoint that B has run; of the same arguments as ``speedups``."""
+    seeds = len(regret_a)
+    draws = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
+    medians = [(np.median(regret_a[d], axis=0), np.median(regret_b[d], axis=0)) for d in (np.arange(seeds), *draws)]
+    found = []
+    for fulls in (f for f in CHECKPOINTS if f <= grid_b[-1]):
+        place = int(np.searchsorted(grid_b, fulls, side="right")) - 1
+        a, b = (
+            np.array([_first(pair[side], grid, pair[1][place]) for pair in medians])
+            for side, grid in enumerate((grid_a, grid_b))
+        )
+        found.append(Needs(fulls, float(medians[0][1][place]), a, b))
+    return found
 
 
 def _first(curve: Array, grid: Array, goal: float) -> float:

@@ -39,7 +39,8 @@ class Judge:
         self._table = table
         self._cost = table.costs[:, table.budget_cost]
         on_front = self._cost[table.front]
-        self.budgets = np.geomspace(on_front.min(), on_front.max(), BUDGETS)
+        low, high = on_front.min(), on_front.max()
+        self.budgets = np.clip(np.geomspace(low, high, BUDGETS), low, high)  # rounding excludes no member
         final = table.errors[:, -1]
         # Of equally good models a user takes the cheaper one, whatever was trained first.
         self._by_rank = np.lexsort((np.arange(len(table)), self._cost, final))

@@ -7,8 +7,8 @@ Every sampler is an Optuna ``BaseSampler`` over a genome of fixed length that ne
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nas_moo.errors import UnknownNameError, UserInputError
@@ -17,7 +17,9 @@ from nas_moo.genome import Architecture, Genome
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-DEFAULT_SAMPLER = "optuna-nsga2"
+    from nas_moo.samplers.nsga2 import Reader
+
+DEFAULT_SAMPLER = "nsga2"
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,19 @@ class Problem:
     """What a sampler of ours may know of the objectives.
 
     Attributes:
-        error: Place of the objective that only training tells.
-        costs: Names of the others, in order: known before training.
+        error: Place of the one objective that only training tells.
+        costs: Names of the others, in order: measured before training.
         log: Which of those are compared in their logarithm.
-        ask: Gives the costs of any candidate by name.
+        ask: Gives the costs of any candidate by name. Those that are not known are left out: a latency that was not
+            measured yet, or all of them where the network cannot be built.
+        limits: Largest admissible costs by name.
     """
 
     error: int
     costs: tuple[str, ...]
     log: tuple[bool, ...]
     ask: Callable[[Architecture], Mapping[str, float]]
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def _nsga2(options: SamplerOptions) -> BaseSampler:
@@ -115,6 +120,9 @@ def load_sampler(
     options: SamplerOptions,
     is_known: Callable[[Architecture], bool],
     problem: Problem | None = None,
+    *,
+    read: Reader | None = None,
+    seeds: Sequence[Architecture] = (),
 ) -> BaseSampler:
     """A sampler by its name.
 
@@ -124,8 +132,26 @@ def load_sampler(
         genome: What it proposes.
         options: Those that do not concern the sampler are ignored by it; the caller refuses them.
         is_known: Whether an architecture was proposed before; such a one is drawn again.
-        problem: With it, "nsga2" screens its children by their known costs and a surrogate of the error.
+        problem: With it, "nsga2" screens candidates by their costs and a surrogate of the error.
+        read: A finished trial as "nsga2" selects it; None: by its values and constraints alone.
+        seeds: Proposed before anything else, those that are not known.
     """
+    sampler = _by_name(name, genome, options, is_known, problem, read)
+    if not seeds:
+        return sampler
+    from nas_moo.samplers.seeded import SeededSampler
+
+    return SeededSampler(sampler, genome, is_known, seeds)
+
+
+def _by_name(
+    name: str,
+    genome: Genome,
+    options: SamplerOptions,
+    is_known: Callable[[Architecture], bool],
+    problem: Problem | None,
+    read: Reader | None,
+) -> BaseSampler:
     check_sampler(name)
     if name == "grid":
         from nas_moo.samplers.grid import GridSampler
@@ -134,7 +160,9 @@ def load_sampler(
     if name == "nsga2":
         from nas_moo.samplers.nsga2 import NSGA2Sampler
 
-        return NSGA2Sampler(genome, is_known, population=options.population, seed=options.seed, problem=problem)
+        return NSGA2Sampler(
+            genome, is_known, population=options.population, seed=options.seed, problem=problem, read=read
+        )
     from nas_moo.samplers.distinct import DistinctSampler
 
     return DistinctSampler(_OPTUNA[name](options), genome, is_known, options.seed)

@@ -8,8 +8,9 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from nas_moo.errors import NasMooError
-from nas_moo.genes import Categorical, Gene, Integer, Real
+from nas_moo.genes import Categorical, Gene, Integer
 from nas_moo.genome import Architecture, Genome
+from nas_moo.samplers.codes import from_unit
 
 
 class SpaceExhaustedError(NasMooError):
@@ -39,15 +40,6 @@ def anywhere(gene: Gene, rng: np.random.Generator) -> Any:
     if isinstance(gene, Integer) and not gene.log:
         return gene.low + gene.step * int(rng.integers(gene.count))
     return from_unit(gene, rng.random())
-
-
-def from_unit(gene: Integer | Real, share: float) -> int | float:
-    """The value that lies at this share of a gene's range, on its own scale."""
-    low, high = gene.low, gene.high
-    value = low * (high / low) ** share if gene.log else low + (high - low) * share
-    if isinstance(gene, Integer):
-        return int(min(max(round(value), low), high))
-    return float(min(max(value, low), high))
 
 
 def _distribution(gene: Gene) -> BaseDistribution:

@@ -49,14 +49,15 @@ class Population:
         self.members: list[Individual] = []
         self._order: NDArray[np.int64] | None = None
 
-    def add(self, newcomer: Individual) -> None:
-        """Take one in, and let the worst go where there are too many."""
+    def add(self, newcomer: Individual) -> Individual | None:
+        """Take one in, and let the worst go where there are too many; gives the one that went."""
         self.members.append(newcomer)
         self._order = None
-        if len(self.members) > self.size:
-            removable = [i for i in self.order if newcomer.complete or not self.members[i].complete]
-            del self.members[removable[-1]]
-            self._order = None
+        if len(self.members) <= self.size:
+            return None
+        removable = [i for i in self.order if newcomer.complete or not self.members[i].complete]
+        self._order = None
+        return self.members.pop(removable[-1])
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -65,10 +66,9 @@ class Population:
             self._order = _order(self.members)
         return self._order
 
-    def tournament(self, rng: np.random.Generator) -> Individual:
-        """The better of two members drawn at random."""
-        places = rng.integers(len(self.members), size=2)
-        return self.members[int(self.order[places.min()])]
+    def tournaments(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Places of members, each the better of two drawn at random, shape (count,)."""
+        return np.asarray(self.order[rng.integers(len(self.members), size=(count, 2)).min(axis=1)])
 
 
 def _order(members: list[Individual]) -> NDArray[np.int64]:

@@ -1,72 +1,141 @@
-"""Of many children, the one whose training promises most: expected improvement at known costs.
+"""Of many candidates, the one whose training promises most: expected improvement at known costs.
 
 FLOPs and latency are known before training; only the error is not. So the expectation is one-dimensional and in closed
-form: along each cost, the lowest error under a budget is a falling staircase, and a child is expected to take a part
-off every step at its own cost or above. The staircase is that of the surrogate's means, so that a lucky training sets
-no threshold; all bounds are those observed so far, and errors above the median count as the median.
+form: along each cost, the lowest error under a budget is a falling staircase, and a candidate is expected to take a
+part off every step at its own cost or above. The staircase is that of the surrogate's means, so that a lucky training
+sets no threshold; all bounds are those observed so far, and errors above the median count as the median.
+
+Asking for a cost may take a measurement, so all candidates are ranked by predicted costs first, and the few best again
+by those that they have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from nas_moo.genome import Architecture, Genome
+from nas_moo.genome import Architecture
 from nas_moo.pareto import Array, nondominated, staircase
-from nas_moo.samplers.surrogate import MOST_POINTS, Encoder, GaussianProcess
+from nas_moo.samplers import Problem
+from nas_moo.samplers.codes import Codes
+from nas_moo.samplers.costs import CostModel
+from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
-LEARN_EVERY = 3  # trainings between two improvements of the hyperparameters
+SHORTLIST = 8  # candidates of a proposal that are asked for their costs
+BASE = 0.8  # of the lowest error: the surrogate sees the logarithm of what lies above it
+FITS_PER_DOUBLING = 25  # how often the hyperparameters are improved while the trainings double
 
 
 class Screening:
-    """Ranks children by what their training is expected to add to the front."""
+    """Ranks candidates by what their training is expected to add to the front."""
 
-    def __init__(self, genome: Genome, n_costs: int, rng: np.random.Generator) -> None:
-        self._encode = Encoder(genome)
-        self._model = GaussianProcess(self._encode, n_costs, rng)
-        self._points: list[Array] = []
-        self._costs: list[Array] = []
-        self._errors: list[float] = []
+    def __init__(self, codes: Codes, problem: Problem, rng: np.random.Generator) -> None:
+        self._codes, self._problem = codes, problem
+        self._log = np.array(problem.log, dtype=bool)
+        self._most = self._scaled(np.array([problem.limits.get(name, np.inf) for name in problem.costs]))
+        self._model = GaussianProcess(codes, len(problem.costs), rng)
+        self._cost_model = CostModel(codes, problem.log, rng)
+        self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
         self._learned_at = 0
 
     def __len__(self) -> int:
         return len(self._errors)
 
-    def learn(self, architecture: Architecture, costs: Array, error: float) -> None:
+    def learn(self, row: Array, values: Array) -> None:
         """A training ended.
 
         Args:
-            architecture: What was trained.
-            costs: On the scale they are compared on (logarithms, where they have one).
-            error: Of the last epoch; at least 0.
+            row: What was trained.
+            values: The objectives in the study's order.
         """
-        self._points.append(self._encode(architecture))
+        costs = self._scaled(np.delete(values, self._problem.error))
+        self._points.append(self._codes.points(row[None])[0])
         self._costs.append(costs)
-        self._errors.append(error)
+        self._errors.append(float(values[self._problem.error]))
+        self._cost_model.learn(self._points[-1][None], costs[None])
 
-    def best(self, children: Sequence[Architecture], costs: Array) -> int:
-        """The place of the child to train.
+    def best(self, rows: Array, is_known: Callable[[Architecture], bool], waiting: Array) -> dict[str, Any] | None:
+        """The values of the candidate to train; None where all are known.
 
         Args:
-            children: Not yet trained.
-            costs: Of each, as in ``learn``, shape (children, costs).
+            rows: Candidates, shape (n, genes).
+            is_known: Whether an architecture was proposed before.
+            waiting: What other workers are training, shape (m, genes).
 
         Raises:
             numpy.linalg.LinAlgError: the surrogate cannot be fitted.
         """
-        points = np.array([self._encode(a) for a in children])
-        known, known_costs = np.array(self._points), np.array(self._costs)
-        target = np.log(np.maximum(np.array(self._errors), _floor(self._errors)))
-        learn = len(target) - self._learned_at >= LEARN_EVERY
-        keep = self._kept(known_costs, target)
-        seen = self._model.fit(known[keep], known_costs[keep], target[keep], learn=learn)
-        if learn:
-            self._learned_at = len(target)
-        coming = self._model.predict(points, costs)
-        return int(np.argmax(improvement(np.exp(seen), known_costs[keep], coming.mean, coming.std, costs)))
+        points = self._codes.points(rows)
+        promise = self._fitted(waiting)
+        unknown = np.full((len(points), len(self._log)), np.nan)
+        ranking = np.argsort(-promise(points, self._cost_model.filled(points, unknown)), kind="stable")
+        chosen = self._shortlist(rows[ranking], is_known)
+        if not chosen:
+            return None
+        points, told = self._ask(chosen)
+        return list(chosen.values())[int(np.argmax(promise(points, self._cost_model.filled(points, told))))]
+
+    def explore(self, rows: Array, is_known: Callable[[Architecture], bool]) -> None:
+        """Ask for some costs before there is a surrogate, to predict costs from then on."""
+        if chosen := self._shortlist(rows, is_known):
+            self._ask(chosen)
+
+    def _ask(self, chosen: Mapping[Architecture, dict[str, Any]]) -> tuple[Array, Array]:
+        """The points of some architectures and what their costs are; NaN where only the device would tell."""
+        points = self._codes.points(np.array([self._codes.encode(values) for values in chosen.values()]))
+        told = np.array([self._told(architecture) for architecture in chosen])
+        self._cost_model.learn(points, told)
+        return points, told
+
+    def _shortlist(self, rows: Array, is_known: Callable[[Architecture], bool]) -> dict[Architecture, dict[str, Any]]:
+        chosen: dict[Architecture, dict[str, Any]] = {}
+        for row in rows:
+            values = self._codes.decode(row)
+            architecture = self._codes.genome.architecture(values)
+            if architecture not in chosen and not is_known(architecture):
+                chosen[architecture] = values
+            if len(chosen) == SHORTLIST:
+                break
+        return chosen
+
+    def _told(self, architecture: Architecture) -> Array:
+        told: Mapping[str, float] = self._problem.ask(architecture)
+        return self._scaled(np.array([told.get(name, np.nan) for name in self._problem.costs]))
+
+    def _fitted(self, waiting: Array) -> Callable[[Array, Array], Array]:
+        """Fit the surrogate; gives what the training of points with some costs promises."""
+        points, costs = np.array(self._points), np.array(self._costs)
+        errors = np.array(self._errors)
+        target = np.log(errors - _base(errors))
+        learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
+        self._learned_at = len(target) if learn else self._learned_at
+        keep = self._kept(costs, target)
+        self._model.fit(points[keep], costs[keep], target[keep], learn=learn)
+        if len(waiting):  # as if they had ended as expected
+            there = self._codes.points(waiting)
+            there_costs = self._cost_model.filled(there, np.full((len(there), len(self._log)), np.nan))
+            expected = self._model.predict(there, there_costs).mean
+            points, costs = np.concatenate([points[keep], there]), np.concatenate([costs[keep], there_costs])
+            self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False)
+        else:
+            costs = costs[keep]
+        seen = np.exp(self._model.fitted)
+
+        def promise(points: Array, candidate_costs: Array) -> Array:
+            coming = self._model.predict(points, candidate_costs)
+            value: Array = -np.maximum(candidate_costs - self._most, 0.0).sum(axis=1)
+            within = value == 0
+            if within.any():
+                value[within] = improvement(
+                    seen, costs, coming.mean[within], coming.std[within], candidate_costs[within]
+                )
+            return value
+
+        return promise
 
     def _kept(self, costs: Array, target: Array) -> NDArray[np.intp]:
         """The last points and all of the front, where there are too many."""
@@ -77,40 +146,46 @@ class Screening:
         recent = np.arange(n)[::-1]
         return np.unique(list(dict.fromkeys([*front.tolist(), *recent.tolist()]))[:MOST_POINTS])
 
+    def _scaled(self, costs: Array) -> Array:
+        return np.asarray(np.where(self._log, np.log(np.where(self._log, costs, 1.0)), costs))
 
-def improvement(errors: Array, costs: Array, mean: Array, std: Array, child_costs: Array) -> Array:
-    """Expected improvement of each child, averaged over budgets on each cost by itself.
 
-    Along one cost, the error to beat under a budget is a falling staircase. What a child is expected to take off it,
-    integrated over the budgets that it meets and divided by the cost's range, is the expected fall of a user's error
-    who draws a budget at random.
+def improvement(errors: Array, costs: Array, mean: Array, std: Array, candidate_costs: Array) -> Array:
+    """Expected improvement of each candidate, averaged over budgets on each cost by itself.
+
+    Along one cost, the error to beat under a budget is a falling staircase. What a candidate is expected to take off
+    it, integrated over the budgets that it meets and divided by the cost's range, is the expected fall of a user's
+    error who draws a budget at random.
 
     Args:
         errors: Of what was trained, shape (n,).
         costs: Of the same, shape (n, costs).
-        mean: Of the children's log error, shape (children,).
+        mean: Of the candidates' log error, shape (candidates,).
         std: Of the same.
-        child_costs: Shape (children, costs).
+        candidate_costs: Shape (candidates, costs).
     """
     worst = float(np.median(errors))
     total: Array = np.zeros(len(mean))
-    for cost, child_cost in zip(costs.T, child_costs.T, strict=True):
+    for cost, candidate_cost in zip(costs.T, candidate_costs.T, strict=True):
         steps, thresholds = staircase(cost, np.minimum(errors, worst))
-        low, high = min(cost.min(), child_cost.min()), max(cost.max(), child_cost.max())
+        low, high = min(cost.min(), candidate_cost.min()), max(cost.max(), candidate_cost.max())
         edges = np.r_[low, steps, high]
-        width = np.clip(edges[None, 1:] - np.maximum(edges[None, :-1], child_cost[:, None]), 0.0, None)
+        width = np.clip(edges[None, 1:] - np.maximum(edges[None, :-1], candidate_cost[:, None]), 0.0, None)
         gain = lognormal_improvement(np.r_[worst, thresholds], mean, std)
         total += (width * gain).sum(axis=1) / max(high - low, 1e-9)
     return total
 
 
 def lognormal_improvement(threshold: Array, mean: Array, std: Array) -> Array:
-    """Expected amount by which exp(Normal(mean, std)) falls below each threshold, shape (children, thresholds)."""
+    """Expected amount by which exp(Normal(mean, std)) falls below each threshold, shape (candidates, thresholds)."""
     z = (np.log(np.maximum(threshold, 1e-300))[None, :] - mean[:, None]) / std[:, None]
     expected = np.exp(mean + std**2 / 2)[:, None]
     return np.asarray(threshold[None, :] * ndtr(z) - expected * ndtr(z - std[:, None]))
 
 
-def _floor(errors: Sequence[float]) -> float:
-    """Half the smallest error above 0, so that no error at all has a logarithm."""
-    return 0.5 * min((e for e in errors if e > 0), default=1.0)
+def _base(errors: Array) -> float:
+    """What is taken off errors before the logarithm: it shows differences among the best that noise would hide else."""
+    low = float(errors.min())
+    if low > 0:
+        return BASE * low
+    return low - max(0.1 * (float(np.median(errors)) - low), 1e-9)

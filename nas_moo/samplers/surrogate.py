@@ -1,7 +1,7 @@
 """A Gaussian process over architectures: what the error of one not yet trained will be, and how unsure that is.
 
-Matérn 3/2 with a length scale of its own for each gene and each known cost (automatic relevance determination),
-fitted to the logarithm of the error by stochastic coordinate ascent of the log marginal likelihood (Rasmussen and
+Matérn 3/2 with a length scale of its own for each gene and each known cost (automatic relevance determination), and a
+part that is linear in the costs, fitted by stochastic coordinate ascent of the log marginal likelihood (Rasmussen and
 Williams 2006, chapters 2 and 5): a fit of 250 points has to cost a few milliseconds, not seconds.
 """
 
@@ -11,39 +11,24 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
-from nas_moo.genes import Categorical, Gene
-from nas_moo.genome import Architecture, Genome
 from nas_moo.pareto import Array
+from nas_moo.samplers.codes import Axis, Codes, axis
 
 MOST_POINTS = 250
-MOVES = 6  # hyperparameters tried at each fit
+MOVES = 6  # hyperparameters tried at each fit; more of them while a fit is cheap
+CHEAP_POINTS = 60
 STEP = math.log(1.6)
-_PRIOR_SPREAD = 1.0  # of the logarithms around where they begin
-_FIRST_LENGTH, _FIRST_NOISE = math.log(1.5), math.log(0.05)
-
-
-class Encoder:
-    """Architectures as points: one block of coordinates a gene, so that a gene's largest distance is about 1."""
-
-    def __init__(self, genome: Genome) -> None:
-        self._genome = genome
-        self.blocks = [slice(start, stop) for start, stop in _ranges([_width(g) for g in genome.genes])]
-
-    def __call__(self, architecture: Architecture) -> Array:
-        """The coordinates; those of an inactive gene lie apart from all its values."""
-        return np.concatenate([_coordinates(g, architecture) for g in self._genome.genes])
-
-    def distances(self, a: Array, b: Array) -> Array:
-        """Squared distances gene by gene, shape (genes, rows of a, rows of b)."""
-        return np.stack([_squared(a[:, block], b[:, block]) for block in self.blocks])
+LENGTH = math.log(1.5)  # where the logarithms of the hyperparameters begin
+_ODDS, _LINEAR, _NOISE = -3, -2, -1  # places of the others behind the length scales
+NOISE = 0.05
+_SPREADS = (1.0, 1.0, 2.0)  # of the logarithms around where they begin; how noisy trainings are differs most
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Of the logarithm of the error.
+    """Of the target of ``GaussianProcess.fit``.
 
     Attributes:
         mean: Shape (points,).
@@ -57,28 +42,26 @@ class Prediction:
 class GaussianProcess:
     """Keeps its hyperparameters from fit to fit, and improves on them a little each time.
 
-    The kernel is a mixture of the mean and the product of one Matérn 3/2 kernel for each gene and cost: the mean learns
-    what each gene does by itself from few trainings (Duvenaud et al. 2011), the product what they do together.
+    The kernel is a mixture of the mean and the product of one Matérn 3/2 kernel for each gene and cost, and a linear
+    one of the costs: the mean learns what each gene does by itself from few trainings (Duvenaud et al. 2011), the
+    product what they do together, the linear part how much larger networks are better.
     """
 
-    def __init__(self, encoder: Encoder, n_costs: int, rng: np.random.Generator) -> None:
-        self._encoder, self._rng = encoder, rng
-        self._start = np.array([_FIRST_LENGTH] * (len(encoder.blocks) + n_costs) + [0.0, _FIRST_NOISE])
-        self.logs = (
-            self._start.copy()
-        )  # of the length scales, of the odds of the mean against the product, of the noise
+    def __init__(self, codes: Codes, n_costs: int, rng: np.random.Generator, *, noise: float = NOISE) -> None:
+        self._codes, self._rng = codes, rng
+        lengths = len(codes.genome) + n_costs
+        self._start = np.array([LENGTH] * lengths + [0.0, 0.0, math.log(noise)])
+        self._spread = np.array([1.0] * lengths + list(_SPREADS))
+        self.logs = self._start.copy()  # of the length scales, the odds of the mean, the linear part, the noise
 
-    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool) -> Array:
+    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool) -> None:
         """Take in all that is known.
 
         Args:
-            points: Encoded architectures, shape (n, coordinates).
+            points: Of ``Codes.points``, shape (n, genes).
             costs: Logarithms of known costs, shape (n, costs).
-            target: Logarithm of the error, shape (n,).
+            target: Shape (n,).
             learn: Improve the hyperparameters, too.
-
-        Returns:
-            The means at the same points.
 
         Raises:
             numpy.linalg.LinAlgError: no kernel of these is positive definite.
@@ -88,71 +71,96 @@ class GaussianProcess:
         self._costs = (costs - self._cost_center) / self._cost_scale
         self._center, self._scale = float(target.mean()), max(float(target.std()), 1e-9)
         self._target = (target - self._center) / self._scale
-        distances = self._distances(self._points, self._costs)
-        parts = _matern(distances, self.logs[:-2])
+        axes = self._axes(points, self._costs)
+        parts, products = _parts(axes, self.logs), self._costs @ self._costs.T
         if learn:
-            self._learn(distances, parts)
-        noise = math.exp(self.logs[-1])
-        self._factor = _cholesky(_mixed(parts, self.logs[-2]), noise)
+            self._learn(axes, parts, products)
+        self._factor = _cholesky(_mixed(parts, products, self.logs), math.exp(self.logs[_NOISE]))
         self._weights = cho_solve((self._factor, True), self._target, check_finite=False)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Of the target, up to a constant that depends on the number of points alone."""
+        fit = float(self._target @ self._weights)
+        return -0.5 * fit - float(np.log(np.diag(self._factor)).sum()) - len(self._target) * math.log(self._scale)
+
+    @property
+    def fitted(self) -> Array:
+        """The means at the points of the fit."""
+        noise = math.exp(self.logs[_NOISE])
         return np.asarray((self._target - noise * self._weights) * self._scale + self._center)
 
+    def mean(self, points: Array, costs: Array) -> Array:
+        """Mean at other points with known log costs; cheaper than ``predict``."""
+        across = self._across(points, (costs - self._cost_center) / self._cost_scale)
+        return np.asarray(across @ self._weights * self._scale + self._center)
+
     def predict(self, points: Array, costs: Array) -> Prediction:
-        """Mean and standard deviation at encoded architectures with known log costs."""
+        """Mean and standard deviation at other points with known log costs."""
         scaled = (costs - self._cost_center) / self._cost_scale
-        distances = self._distances(points, scaled, self._points, self._costs)
-        across = _mixed(_matern(distances, self.logs[:-2]), self.logs[-2])
-        mean = across @ self._weights
+        across = self._across(points, scaled)
         half = _half_solve(self._factor, across.T)
-        variance = np.maximum(1.0 - (half**2).sum(axis=0), 1e-9)
+        prior = 1.0 + math.exp(self.logs[_LINEAR]) * (scaled**2).sum(axis=1)
+        variance = np.maximum(prior - (half**2).sum(axis=0), 1e-9)
+        mean = across @ self._weights
         return Prediction(mean * self._scale + self._center, np.sqrt(variance) * self._scale)
 
-    def _learn(self, distances: Array, parts: Array) -> None:
+    def _learn(self, axes: list[Axis], parts: list[Array], products: Array) -> None:
         """Try a step up and a step down along some hyperparameters, and keep what raises the evidence."""
-        best = self._evidence(parts, self.logs)
-        for place in self._rng.permutation(len(self.logs))[:MOVES]:
+        best = self._evidence(parts, products, self.logs)
+        moves = MOVES if len(self._target) > CHEAP_POINTS else len(self.logs)
+        for place in self._rng.permutation(len(self.logs))[:moves]:
             for step in (STEP, -STEP):
-                tried = self.logs.copy()
-                tried[place] += step
-                before = parts[place].copy() if place < len(parts) else None
-                if before is not None:
-                    parts[place] = _matern(distances[place : place + 1], tried[place : place + 1])[0]
-                if (evidence := self._evidence(parts, tried)) > best:
-                    best, self.logs = evidence, tried
+                logs, tried = self.logs.copy(), list(parts)
+                logs[place] += step
+                if place < len(parts):
+                    tried[place] = _matern(axes[place], logs[place])
+                if (evidence := self._evidence(tried, products, logs)) > best:
+                    best, self.logs, parts[:] = evidence, logs, tried
                     break
-                if before is not None:
-                    parts[place] = before
 
-    def _distances(
-        self, points: Array, costs: Array, other: Array | None = None, other_costs: Array | None = None
-    ) -> Array:
-        """Distances by gene and cost, shape (genes and costs, rows, other rows)."""
-        other = points if other is None else other
+    def _axes(
+        self, points: Array, costs: Array, others: Array | None = None, other_costs: Array | None = None
+    ) -> list[Axis]:
+        """By gene and cost."""
+        others = points if others is None else others
         other_costs = costs if other_costs is None else other_costs
-        by_cost = [_squared(costs[:, [i]], other_costs[:, [i]]) for i in range(costs.shape[1])]
-        by_gene = self._encoder.distances(points, other)
-        return np.asarray(np.sqrt(np.concatenate([by_gene, np.stack(by_cost)]) if by_cost else by_gene))
+        by_cost = [axis(a, b) for a, b in zip(costs.T, other_costs.T, strict=True)]
+        return [*self._codes.axes(points, others), *by_cost]
 
-    def _evidence(self, parts: Array, logs: Array) -> float:
+    def _across(self, points: Array, scaled: Array) -> Array:
+        """The kernel between other points and those of the fit."""
+        parts = _parts(self._axes(points, scaled, self._points, self._costs), self.logs)
+        return _mixed(parts, scaled @ self._costs.T, self.logs)
+
+    def _evidence(self, parts: list[Array], products: Array, logs: Array) -> float:
         """Log marginal likelihood and log prior, up to a constant."""
         try:
-            factor = _cholesky(_mixed(parts, logs[-2]), math.exp(logs[-1]))
+            lower = _cholesky(_mixed(parts, products, logs), math.exp(logs[_NOISE]))
         except np.linalg.LinAlgError:
             return -math.inf
-        half = _half_solve(factor, self._target)
-        prior = -0.5 * float((((logs - self._start) / _PRIOR_SPREAD) ** 2).sum())
-        return float(prior - 0.5 * (half @ half) - np.log(np.diag(factor)).sum())
+        half = _half_solve(lower, self._target)
+        prior = -0.5 * float((((logs - self._start) / self._spread) ** 2).sum())
+        return float(prior - 0.5 * (half @ half) - np.log(np.diag(lower)).sum())
 
 
-def _matern(distances: Array, logs: Array) -> Array:
-    """A Matérn 3/2 kernel for each leading row of the distances."""
-    scaled = math.sqrt(3.0) * distances * np.exp(-logs)[:, None, None]
-    return np.asarray((1.0 + scaled) * np.exp(-scaled))
+def _parts(axes: list[Axis], logs: Array) -> list[Array]:
+    return [_matern(axis, log) for axis, log in zip(axes, logs[:_ODDS], strict=True)]
 
 
-def _mixed(parts: Array, odds: float) -> Array:
-    share = 1.0 / (1.0 + math.exp(-odds))
-    return np.asarray(share * parts.mean(axis=0) + (1.0 - share) * parts.prod(axis=0))
+def _matern(axis: Axis, log: float) -> Array:
+    """The kernel along an axis, with the logarithm of its length scale."""
+    scaled = axis.apart * (math.sqrt(3.0) * math.exp(-log))
+    return axis.spread((1.0 + scaled) * np.exp(-scaled))
+
+
+def _mixed(parts: list[Array], products: Array, logs: Array) -> Array:
+    total, product = parts[0].copy(), parts[0].copy()
+    for part in parts[1:]:
+        total += part
+        product *= part
+    share = 1.0 / (1.0 + math.exp(-logs[_ODDS]))
+    return np.asarray(share / len(parts) * total + (1.0 - share) * product + math.exp(logs[_LINEAR]) * products)
 
 
 def _cholesky(kernel: Array, noise: float) -> Array:
@@ -160,48 +168,5 @@ def _cholesky(kernel: Array, noise: float) -> Array:
     return np.asarray(cholesky(kernel, lower=True, overwrite_a=True, check_finite=False))
 
 
-def _half_solve(factor: Array, target: Array) -> Array:
-    return np.asarray(solve_triangular(factor, target, lower=True, check_finite=False))
-
-
-def _squared(a: Array, b: Array) -> Array:
-    return np.asarray(((a[:, None, :] - b[None, :, :]) ** 2).sum(axis=2))
-
-
-def _ranges(widths: list[int]) -> list[tuple[int, int]]:
-    ends = np.cumsum(widths).tolist()
-    return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def _is_nominal(gene: Gene) -> bool:
-    return isinstance(gene, Categorical) and not gene.ordered
-
-
-def _width(gene: Gene) -> int:
-    return (len(gene.choices) if _is_nominal(gene) and isinstance(gene, Categorical) else 1) + (gene.active is not None)
-
-
-def _coordinates(gene: Gene, architecture: Architecture) -> NDArray[np.float64]:
-    block = np.zeros(_width(gene))
-    if gene.name not in architecture:
-        block[-1] = 1.0
-        return block
-    value = architecture[gene.name]
-    if isinstance(gene, Categorical):
-        place = gene.choices.index(value)
-        if not gene.ordered:
-            block[place] = math.sqrt(0.5)  # two choices then differ by 1
-            return block
-        block[0] = place / max(len(gene.choices) - 1, 1)
-    else:
-        block[0] = unit_position(gene.low, gene.high, value, log=gene.log)
-    return block
-
-
-def unit_position(low: float, high: float, value: float, *, log: bool) -> float:
-    """Where a number lies between two others, from 0 to 1, on their own scale."""
-    if low == high:
-        return 0.0
-    if log:
-        return math.log(value / low) / math.log(high / low)
-    return (value - low) / (high - low)
+def _half_solve(lower: Array, target: Array) -> Array:
+    return np.asarray(solve_triangular(lower, target, lower=True, check_finite=False))

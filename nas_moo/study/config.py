@@ -14,10 +14,12 @@ from nas_moo.choose import ObjectiveInfo, parse_limits
 from nas_moo.data import Dataset, Split, load_data, split
 from nas_moo.device import fingerprint, resolve_device
 from nas_moo.errors import UserInputError
+from nas_moo.genome import Architecture
 from nas_moo.objectives import Objective, load_objective
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
+from nas_moo.study.seeds import SeedArchitectures, read_seeds
 from nas_moo.study.storage import FORMAT, check_study_name, default_study_name, now
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class Setup:
         limits: Largest admissible values by objective, in its unit.
         device: Where networks are trained and timed.
         threads: Of a training on a CPU.
+        screening: Our NSGA-II may screen its children before it proposes one.
+        seed_architectures: Trained before what the sampler proposes.
     """
 
     name: str
@@ -62,6 +66,8 @@ class Setup:
     limits: Mapping[str, float]
     device: torch.device
     threads: int = 1
+    screening: bool = True
+    seed_architectures: tuple[Architecture, ...] = ()
 
     @cached_property
     def splits(self) -> tuple[Split, ...]:
@@ -72,6 +78,16 @@ class Setup:
     def trained_objectives(self) -> tuple[Objective, ...]:
         """Those that need training."""
         return tuple(o for o in self.objectives if o.stage == "trained")
+
+    @property
+    def wants_screening(self) -> bool:
+        """Whether the sampler screens its children where the objectives let it."""
+        return self.screening and self.sampler == "nsga2"
+
+    @property
+    def screens(self) -> bool:
+        """Whether it does: one objective is trained, and the others are costs."""
+        return self.wants_screening and len(self.trained_objectives) == 1 < len(self.objectives)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for the study to go on: everything that its numbers depend on."""
@@ -119,6 +135,8 @@ class Setup:
             "threads": self.threads,
             "sampler": self.sampler,
             "population": self.options.population if self.sampler in WITH_POPULATION else None,
+            "screening": self.screens,
+            "seed_architectures": [a.digest for a in self.seed_architectures],
             "trials": self.trials,
             "limits": dict(self.limits),
             "device": fingerprint(self.device).to_dict(),
@@ -145,6 +163,8 @@ def configure(
     device: str = "auto",
     batch: int = 1,
     threads: int = 1,
+    screening: bool = True,
+    seed_architectures: SeedArchitectures | None = None,
 ) -> Setup:
     """Check and load everything a search is told.
 
@@ -158,7 +178,7 @@ def configure(
         raise UserInputError(
             "a time limit is not positive", value=time_limit, do="Give seconds, or text such as 10min."
         )
-    _check_sampler_options(sampler, population, grid_steps)
+    _check_sampler_options(sampler, population, grid_steps, screening=screening)
     loaded = load_space(space)
     dataset = load_data(data)
     where = resolve_device(device)
@@ -184,6 +204,8 @@ def configure(
         limits=parse_limits(limits or {}, [objective_info(o) for o in measured]),
         device=where,
         threads=threads,
+        screening=screening,
+        seed_architectures=() if seed_architectures is None else read_seeds(seed_architectures, loaded.space.genome),
     )
     _ = setup.splits  # wrong folds and classes too small to split are found here
     return setup
@@ -196,12 +218,14 @@ def objective_info(objective: Objective) -> ObjectiveInfo:
     )
 
 
-def _check_sampler_options(sampler: str, population: int | None, grid_steps: int | None) -> None:
+def _check_sampler_options(sampler: str, population: int | None, grid_steps: int | None, *, screening: bool) -> None:
     """Refuse what the sampler has no use for."""
     if grid_steps is not None and sampler != "grid":
         raise UserInputError("only the grid takes steps", value=f"--sampler {sampler}", do="Leave out --grid-steps.")
     if population is not None and check_sampler(sampler) not in WITH_POPULATION:
         raise UserInputError("this sampler has no population", value=sampler, do="Leave out --population.")
+    if not screening and sampler != "nsga2":
+        raise UserInputError("this sampler screens nothing", value=sampler, do="Leave out --no-screening.")
 
 
 def _check_ranges(**given: int) -> None:

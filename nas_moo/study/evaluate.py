@@ -55,7 +55,8 @@ def evaluate(
         TimeLimitReachedError: between two epochs.
     """
     try:
-        candidate = _untrained(record, setup)
+        with _step(record, "build"):
+            candidate = untrained(setup, record.architecture)
         _measure_before_training(record, setup, candidate, known)
         broken = violations(record.measurements, setup.limits)
         if broken:
@@ -80,15 +81,20 @@ def training_seed(seed: int, architecture: Architecture) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{architecture.digest}".encode()).digest()[:4], "big")
 
 
-def _untrained(record: TrialRecord, setup: Setup) -> Candidate:
+def untrained(setup: Setup, architecture: Architecture) -> Candidate:
+    """The network as the space builds it.
+
+    Raises:
+        SpaceError: it is none.
+        Exception: whatever the user's ``build`` raises.
+    """
     shape, classes = setup.dataset.input_shape, setup.dataset.n_classes
-    with _step(record, "build"):
-        model = setup.space.space.build(record.architecture, shape, classes)
-        if not isinstance(model, nn.Module):
-            raise SpaceError(
-                "build() returned no network", value=type(model).__name__, do="Return a torch.nn.Module from it."
-            )
-    return Candidate(record.architecture, model, shape, classes, setup.device)
+    model = setup.space.space.build(architecture, shape, classes)
+    if not isinstance(model, nn.Module):
+        raise SpaceError(
+            "build() returned no network", value=type(model).__name__, do="Return a torch.nn.Module from it."
+        )
+    return Candidate(architecture, model, shape, classes, setup.device)
 
 
 def _measure_before_training(record: TrialRecord, setup: Setup, candidate: Candidate, known: KnownMeasurements) -> None:
@@ -98,14 +104,14 @@ def _measure_before_training(record: TrialRecord, setup: Setup, candidate: Candi
             key = (objective.name, record.architecture.network_digest)
             if key not in known:
                 with _step(record, stage, objective.name):
-                    found = _measure(objective, candidate)
+                    found = measure(objective, candidate)
                 known[key] = found
             record.measured(objective.name, known[key])
         if violations(record.measurements, setup.limits):
             return
 
 
-def _measure(objective: Objective, candidate: Candidate) -> Measurement:
+def measure(objective: Objective, candidate: Candidate) -> Measurement:
     """Measure, and check what came back: an objective may be the user's own.
 
     Raises:
@@ -157,14 +163,14 @@ def _train(
     curve_objective = setup.trained_objectives[0]
     for epoch in _epochs(record, setup):
         with _step(record, "training", curve_objective.name, trained=True):
-            measured = _measure(curve_objective, replace(candidate, predictions=epoch.predictions))
+            measured = measure(curve_objective, replace(candidate, predictions=epoch.predictions))
         record.epoch(_epoch_record(epoch, measured))
         if epoch.number < setup.epochs and out_of_time():
             raise TimeLimitReachedError
     validated = replace(candidate, model=epoch.models[0], predictions=epoch.predictions)
     for objective in setup.trained_objectives:
         with _step(record, "training", objective.name, trained=True):
-            measured = _measure(objective, validated)
+            measured = measure(objective, validated)
         record.measured(objective.name, measured)
     if (tested := _tested(record, setup, validated, epoch.models)) is not None:
         record.sealed(tested)
@@ -180,7 +186,7 @@ def _tested(
             predictions = tuple(
                 predict(model, s.test, device=setup.device) for model, s in zip(models, setup.splits, strict=True)
             )
-            return _measure(setup.trained_objectives[0], replace(validated, predictions=predictions))
+            return measure(setup.trained_objectives[0], replace(validated, predictions=predictions))
         except UserInputError as error:
             record.note("no_test_value", str(error))
             return None

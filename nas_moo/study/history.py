@@ -37,7 +37,7 @@ class History:
     def refresh(self) -> None:
         """Read what happened since."""
         trials = self._study.trials()
-        self.running = [t for t in trials if not t.state.is_finished()]
+        self.running = [t for t in trials if t.state == TrialState.RUNNING]  # one that waits in a queue is nobody's yet
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self._read:
                 self._read.add(trial.number)
@@ -45,9 +45,13 @@ class History:
 
     def is_known(self, architecture: Architecture) -> bool:
         """Whether a trial has settled, or is settling, what this architecture is worth."""
-        return architecture.digest in self._settled or any(
+        return self.is_settled(architecture) or any(
             t.user_attrs.get("digest") == architecture.digest for t in self.running
         )
+
+    def is_settled(self, architecture: Architecture) -> bool:
+        """Whether a finished trial has told what this architecture is worth."""
+        return architecture.digest in self._settled
 
     def _add(self, trial: FrozenTrial) -> None:
         digest = trial.user_attrs.get("digest")

@@ -19,6 +19,7 @@ SEALED = "sealed_test"
 SIGN_OF_LIFE = "sign_of_life"
 SIGN_SECONDS = 60.0  # at least between two signs of life
 _MEASURED = "measurement:"
+_PREDICTED = "predicted:"
 _OPTUNA_STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -105,6 +106,15 @@ def read_measurements(trial: FrozenTrial) -> dict[str, Measurement]:
         key.removeprefix(_MEASURED): Measurement.from_dict(value)
         for key, value in trial.user_attrs.items()
         if key.startswith(_MEASURED)
+    }
+
+
+def read_predictions(trial: FrozenTrial) -> dict[str, float]:
+    """What the objectives that a pruned trial did not reach were predicted to be."""
+    return {
+        key.removeprefix(_PREDICTED): float(value)
+        for key, value in trial.user_attrs.items()
+        if key.startswith(_PREDICTED)
     }
 
 

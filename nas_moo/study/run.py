@@ -14,6 +14,7 @@ import torch
 
 from nas_moo.data import Dataset
 from nas_moo.errors import SpaceError
+from nas_moo.genes import Real
 from nas_moo.measurement import parse_quantity
 from nas_moo.results import StudyResult
 from nas_moo.samplers import DEFAULT_SAMPLER
@@ -26,6 +27,7 @@ from nas_moo.study.history import History
 from nas_moo.study.liveness import mark_interrupted, worker_lock
 from nas_moo.study.progress import EventLog, Listener
 from nas_moo.study.record import TrialRecord
+from nas_moo.study.seeds import SeedArchitectures
 from nas_moo.study.storage import Storage, now
 from nas_moo.study.worker import Worker
 
@@ -47,6 +49,8 @@ def search(
     device: str = "auto",
     batch: int = 1,
     threads: int = 1,
+    screening: bool = True,
+    seed_architectures: SeedArchitectures | None = None,
     study: str | None = None,
     storage: str | Path | None = None,
     listener: Listener | None = None,
@@ -59,7 +63,7 @@ def search(
         objectives: Names; all are minimised. "latency" is the latency objective of the device at hand.
         trials: How many trained trials the study shall have in total.
         epochs: Of each training.
-        sampler: "optuna-nsga2", "random", "tpe", "gp" or "grid".
+        sampler: "optuna-nsga2", "nsga2", "nsga3", "random", "tpe", "gp" or "grid".
         population: Of NSGA-II and III; default 20.
         grid_steps: Values that a real gene takes on the grid.
         seed: Of the split, the trainings and the sampler.
@@ -70,6 +74,9 @@ def search(
         batch: Examples in one timed forward pass.
         threads: Of a training on a CPU. Small networks train no faster on several, and far slower on a busy machine;
             several searches side by side use several cores.
+        screening: False: "nsga2" trains each child that it breeds, not the most promising.
+        seed_architectures: Trained first, in this order, those that are not known: a JSON or CSV file, or a list of
+            mappings from gene to value.
         study: Its name; default ``SPACE-DATA``.
         storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.
         listener: Is handed each event of the log.
@@ -81,7 +88,7 @@ def search(
     setup = configure(
         space, data, objectives, study=study, trials=trials, epochs=epochs, sampler=sampler, population=population,
         grid_steps=grid_steps, seed=seed, validation=validation, limits=max, time_limit=seconds(time_limit),
-        device=device, batch=batch, threads=threads,
+        device=device, batch=batch, threads=threads, screening=screening, seed_architectures=seed_architectures,
     )  # fmt: skip
     return run(setup, default_storage(storage), listener)
 
@@ -142,11 +149,18 @@ def _threads(count: int) -> Iterator[None]:
 
 def _check_grid(setup: Setup, place: str) -> None:
     """Refuse a grid that cannot end, before anything is stored."""
-    points = setup.space.space.genome.grid_size(setup.options.grid_steps)
+    points = setup.space.space.genome.grid_size(setup.options.grid_steps) + _beside_the_grid(setup)
     done = 0
     if Storage.is_there(place) and (storage := Storage(place)).has(setup.name):
         done = History(storage.open(setup.name), setup.limits, trains=True).trained
     check_grid_ends(points - done, setup.trials - done, lambda: seconds_of_one(setup), setup.time_limit)
+
+
+def _beside_the_grid(setup: Setup) -> int:
+    """How many seed architectures have a real gene's value that is none of its steps."""
+    reals = [g for g in setup.space.space.genome.genes if isinstance(g, Real)]
+    steps = {g.name: g.values(setup.options.grid_steps) for g in reals}
+    return sum(any(a[name] not in steps[name] for name in steps if name in a) for a in setup.seed_architectures)
 
 
 def seconds_of_one(setup: Setup) -> float:

@@ -32,7 +32,10 @@ from nas_moo.study.record import SEALED, read_evaluation, read_outcome
 
 DESCRIPTION, REFERENCE, UNSEALED = "nas_moo", "nas_moo:hypervolume_reference", "nas_moo:unsealed"
 FORMAT = 1
-_OF_A_RUN = ("command", "sampler", "population", "trials", "limits", "threads", "device", "versions")
+_OF_A_RUN = (
+    "command", "sampler", "population", "screening", "seed_architectures", "trials", "limits", "threads", "device",
+    "versions",
+)  # fmt: skip
 _LONGEST_NAME = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -188,7 +191,7 @@ class StoredStudy:
 
     def is_worthless(self) -> bool:
         """It holds nothing but networks that did not build."""
-        outcomes = [read_outcome(t) for t in self.trials()]
+        outcomes = [read_outcome(t) for t in self.trials() if t.state != TrialState.WAITING]
         return all(o.state == "failed" and not o.trained for o in outcomes)
 
     def is_same(self, identity: Mapping[str, Any]) -> bool:

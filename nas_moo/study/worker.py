@@ -19,8 +19,10 @@ from nas_moo.samplers import load_sampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
 from nas_moo.study import weights
 from nas_moo.study.config import Setup
+from nas_moo.study.costs import known_before_training
 from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, violations
 from nas_moo.study.history import History
+from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
 from nas_moo.study.progress import EventLog
 from nas_moo.study.record import TrialRecord
@@ -95,11 +97,20 @@ class Worker:
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        study.optuna.sampler = load_sampler(setup.sampler, self.genome, options, self.history.is_known)
+        study.optuna.sampler = load_sampler(
+            setup.sampler,
+            self.genome,
+            options,
+            self.history.is_known,
+            known_before_training(setup, self.history.measured) if setup.screens else None,
+            read=IndividualReader(setup),
+            seeds=setup.seed_architectures,
+        )
 
     def go(self) -> None:
         """Work until the study has its trainings, the space is exhausted or the time is over."""
         self.log("start", study=self.study.name, asked=self.setup.trials, done=self.history.trained, worker=self.name)
+        self.log_notes()
         while self.is_wanted() and not self.out_of_time():
             try:
                 trial = self.study.optuna.ask(fixed_distributions=self.distributions)
@@ -120,6 +131,17 @@ class Worker:
             out_of_time=self.out_of_time(),
         )
 
+    def log_notes(self) -> None:
+        """Say what of the things asked for is done otherwise, or not at all."""
+        if self.setup.wants_screening and not self.setup.screens:
+            trained = len(self.setup.trained_objectives)
+            self.log("note", text=f"nsga2 does not screen: that takes one trained objective, not {trained}, and a cost")
+        if given := self.setup.seed_architectures:
+            new = sum(not self.history.is_known(a) for a in given)
+            now = min(new, max(self.setup.trials - self.history.trained, 0))
+            later = f", {new - now} wait for more --trials" if new > now else ""
+            self.log("note", text=f"Seed architectures: {now} to train first, {len(given) - new} known already{later}")
+
     def is_wanted(self, trial: Trial | None = None) -> bool:
         """Whether the study lacks trainings that no other running trial is about to bring.
 
@@ -136,6 +158,9 @@ class Worker:
         self.history.refresh()  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
+            return
+        if self.history.is_settled(record.architecture):
+            self.tell(record, Outcome("duplicate", "known", "another trial of it had ended before it began"))
             return
         try:
             outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time)

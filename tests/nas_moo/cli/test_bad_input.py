@@ -142,6 +142,15 @@ def place(folder):
     (folder / "syntax.py").write_text("class Tower(:\n")
     (folder / "text.npz").write_text("no archive")
     (folder / "empty folder").mkdir()
+    good = {"depth": 1, "width_0": 8, "learning_rate": 0.1}
+    for name, document in {
+        "no seeds": [],
+        "no list": "depth",
+        "unknown": [good, {**good, "colour": "red"}],
+        "missing": [{**good, "depth": 2}],
+    }.items():
+        (folder / f"{name}.json").write_text(json.dumps(document))
+    (folder / "outside.csv").write_text("depth,width_0,learning_rate\n1,8,0.1\n1,3,0.1\n")
     x, y = np.ones((30, 2), np.float32), np.repeat(np.arange(3), 10)
     for name, arrays in {
         "no_y": {"x": x},
@@ -193,6 +202,10 @@ def place(folder):
         ("--sampler", "annealing"),
         ("--population", "1"),
         ("--grid-steps", "3"),
+        ("--no-screening", "--sampler", "optuna-nsga2"),
+        ("--no-screening", "--sampler", "random"),
+        *[("--seed-architectures", f"{name}.json") for name in ("none", "no seeds", "no list", "unknown", "missing")],
+        *[("--seed-architectures", name) for name in ("", "empty folder", "outside.csv", "text.npz")],
         ("--device", "abacus"),
         *[("--study", name) for name in ("", "../up", "a/b", "x" * 101)],
         ("--storage", ""),

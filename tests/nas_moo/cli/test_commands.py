@@ -23,6 +23,29 @@ def test_search_as_json(studied, document, search):
     assert {"id", "error", "params", "gene_depth"} <= set(told["front"][0])
 
 
+@pytest.mark.parametrize("source", ["report/front.json", "report/front.csv", "search.json", "show.json"])
+def test_what_a_study_exports_seeds_another(studied, run, document, search, source):
+    front = nas_moo.load_study(STUDY).front()["digest"].tolist()
+    assert run("report", STUDY, "--out", "report")[0] == 0
+    for name, told in (
+        ("search", document(*search, "--trials", "8")),
+        ("show", document("show", STUDY, "--model", front[0])),
+    ):
+        (studied / f"{name}.json").write_text(json.dumps(told))
+    seeded = f"seeded-{source.replace('/', '-')}"
+    code, _, err = run(*search, "--study", seeded, "--trials", len(front), "--seed-architectures", source)
+    assert (code, "Seed architectures: " in err) == (0, True), err
+    trained = nas_moo.load_study(seeded).trials["digest"].tolist()
+    expected = front[:1] if source == "show.json" else front
+    assert trained[: len(expected)] == expected
+
+
+def test_our_sampler_with_and_without_screening(studied, document, search):
+    for study, options in (("screened", ()), ("bred", ("--no-screening",))):
+        told = document(*search, "--study", study, "--sampler", "nsga2", "--trials", "12", *options)
+        assert told["trained"] == 12
+
+
 def test_status(studied, run, document):
     code, out, _ = run("status", STUDY)
     assert (code, "8 of 8 trainings done, nobody is at work" in out) == (0, True)

@@ -69,10 +69,10 @@ def test_a_table_and_a_comparison_for_people(towers, capsys):
     assert out.splitlines()[5].split()[:2] == ["30", "0.00"]
     code, out, _ = replay(capsys, "towers.toml", "--population", "4", *small)
     assert "duplicates" in out
-    pair = ["nas-moo-replay/towers-grid.json", "nas-moo-replay/towers-optuna-nsga2-4.json"]
+    pair = ["nas-moo-replay/towers-grid.json", "nas-moo-replay/towers-nsga2-4.json"]
     code, out, _ = replay(capsys, "--compare", *pair)
     assert code == 0
-    assert "A: grid   B: optuna-nsga2 4   2 paired seeds" in out
+    assert "A: grid   B: nsga2 4   2 paired seeds" in out
     assert "B ended before 50, 100, 200 fulls" in out
     code, out, _ = replay(capsys, "--compare", *pair, "--json")
     assert json.loads(out)["speedups"][0]["fulls"] == 25

@@ -1,0 +1,178 @@
+"""Genomes as rows of numbers, so that hundreds of them are bred and compared at once.
+
+The number of an ordered gene is its value's place between the ends of the range, from 0 to 1 on the gene's own scale;
+that of an unordered choice is its index. An inactive gene keeps its number for breeding; ``points`` hides it as NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_moo.genes import AtLeast, Categorical, Gene, Integer, Real, Value
+from nas_moo.genome import Genome
+from nas_moo.pareto import Array
+
+NEIGHBOUR_SHARE = 0.5  # of mutations of ordered genes stay near; the others go anywhere
+SPREAD = 0.15  # standard deviation of a near step, as a share of the range
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Distances of points to others along one gene or cost, each pair of distinct values once.
+
+    Attributes:
+        apart: Shape (distinct values, distinct values of the others).
+        rows: Which value each point has, shape (n,).
+        columns: Which value each of the others has, shape (m,).
+    """
+
+    apart: Array
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+    def spread(self, table: Array) -> Array:
+        """A number for each pair of points from one for each pair of values, shape (n, m)."""
+        return np.asarray(table[self.rows].take(self.columns, axis=1))
+
+
+def axis(values: Array, others: Array, *, nominal: bool = False) -> Axis:
+    """Distances along one gene: by places in its order, or 0 and 1 where it has none.
+
+    A gene that is active in only one of the two (the other has NaN) counts 1, one that is active in neither 0
+    (Gower 1971).
+    """
+    distinct, rows = np.unique(values, return_inverse=True)
+    there, columns = np.unique(others, return_inverse=True)
+    apart = np.abs(distinct[:, None] - there[None, :])
+    if nominal:
+        apart = np.where(np.isnan(apart), np.nan, apart > 0.5)
+    hidden = np.isnan(distinct)[:, None] != np.isnan(there)[None, :]
+    return Axis(np.where(hidden, 1.0, np.nan_to_num(apart)), rows, columns)
+
+
+class Codes:
+    """Between values and rows of numbers of one genome."""
+
+    def __init__(self, genome: Genome) -> None:
+        self.genome = genome
+        self._places = {name: i for i, name in enumerate(genome.names)}
+        self._nominal = np.array([_is_nominal(g) for g in genome.genes], dtype=bool)
+
+    def encode(self, values: Mapping[str, Any]) -> Array:
+        """The row of a genome, shape (genes,); a gene without a value takes its first."""
+        return np.array([_number(g, values[g.name]) if g.name in values else 0.0 for g in self.genome.genes])
+
+    def decode(self, row: Array) -> dict[str, Any]:
+        """The values of a row, those of inactive genes too."""
+        return {g.name: _value(g, number) for g, number in zip(self.genome.genes, row.tolist(), strict=True)}
+
+    def points(self, rows: Array) -> Array:
+        """The rows with NaN for inactive genes: what ``axes`` takes."""
+        out = rows.copy()
+        for column, gene in enumerate(self.genome.genes):
+            if gene.active is not None:
+                on = out[:, self._places[gene.active.gene]]
+                out[~self._holds(gene, on), column] = np.nan
+        return out
+
+    def axes(self, points: Array, others: Array) -> list[Axis]:
+        """How far apart points are, gene by gene; between 0 and 1.
+
+        Args:
+            points: Of ``points``, shape (n, genes).
+            others: Shape (m, genes).
+        """
+        return [axis(a, b, nominal=n) for a, b, n in zip(points.T, others.T, self._nominal, strict=True)]
+
+    def uniform(self, count: int, rng: np.random.Generator) -> Array:
+        """Rows drawn evenly, shape (count, genes)."""
+        return np.column_stack([_drawn(g, count, rng) for g in self.genome.genes])
+
+    def bred(self, mothers: Array, fathers: Array, rng: np.random.Generator) -> Array:
+        """A child of each pair: uniform crossover, then each gene mutates once in as many as there are."""
+        children = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+        mutating = rng.random(children.shape) < 1.0 / children.shape[1]
+        for column, gene in enumerate(self.genome.genes):
+            rows = np.flatnonzero(mutating[:, column])
+            if len(rows):
+                children[rows, column] = mutated(gene, children[rows, column], rng)
+        return children
+
+    def _holds(self, gene: Gene, on: Array) -> NDArray[np.bool_]:
+        """Whether a gene's condition holds; never where the gene that it asks for is itself inactive."""
+        condition = gene.active
+        if condition is None:
+            return np.ones(len(on), dtype=bool)
+        deciding = self.genome[condition.gene]
+        if isinstance(condition, AtLeast):
+            return np.asarray(on >= _number(deciding, condition.minimum) - _SAME)
+        wanted = np.array([_number(deciding, v) for v in condition.values])
+        return np.asarray((np.abs(on[:, None] - wanted) < _SAME).any(axis=1))
+
+
+def mutated(gene: Gene, numbers: Array, rng: np.random.Generator) -> Array:
+    """Other numbers of a gene: near the old ones where it has an order, or anywhere."""
+    if isinstance(gene, Categorical) and not gene.ordered:
+        others = rng.integers(1, max(len(gene.choices), 2), size=len(numbers))
+        return np.asarray((numbers + others) % len(gene.choices))
+    step = 0.0 if math.isinf(gene.count) else 1.0 / max(gene.count - 1, 1)
+    by = np.maximum(np.abs(rng.normal(0.0, SPREAD, len(numbers))), step) * rng.choice([-1.0, 1.0], len(numbers))
+    near = _snapped(gene, np.clip(numbers + by, 0.0, 1.0))
+    return np.where(rng.random(len(numbers)) < NEIGHBOUR_SHARE, near, _drawn(gene, len(numbers), rng))
+
+
+def from_unit(gene: Integer | Real, share: float) -> int | float:
+    """The value that lies at this share of a gene's range, on its own scale."""
+    low, high = gene.low, gene.high
+    value = low * (high / low) ** share if gene.log else low + (high - low) * share
+    if isinstance(gene, Integer):
+        return int(min(max(round(value), low), high))
+    return float(min(max(value, low), high))
+
+
+def _is_nominal(gene: Gene) -> bool:
+    return isinstance(gene, Categorical) and not gene.ordered
+
+
+def _number(gene: Gene, value: Value) -> float:
+    if isinstance(gene, Categorical):
+        place = gene.choices.index(value)
+        return place / max(len(gene.choices) - 1, 1) if gene.ordered else float(place)
+    if gene.low == gene.high:
+        return 0.0
+    if gene.log:
+        return math.log(value / gene.low) / math.log(gene.high / gene.low)  # type: ignore[operator]
+    return float((value - gene.low) / (gene.high - gene.low))  # type: ignore[operator]
+
+
+def _value(gene: Gene, number: float) -> Any:
+    if isinstance(gene, Categorical):
+        return gene.choices[round(number * (len(gene.choices) - 1)) if gene.ordered else int(number)]
+    if isinstance(gene, Integer) and not gene.log:
+        return gene.low + gene.step * round(number * (gene.count - 1))
+    return from_unit(gene, number)
+
+
+def _drawn(gene: Gene, count: int, rng: np.random.Generator) -> Array:
+    """Numbers of a gene, every value as likely (evenly in the logarithm where the gene has one)."""
+    if isinstance(gene, Real) or (isinstance(gene, Integer) and gene.log):
+        return _snapped(gene, rng.random(count))
+    places = rng.integers(gene.count, size=count).astype(float)
+    return places if _is_nominal(gene) else places / max(gene.count - 1, 1)
+
+
+def _snapped(gene: Gene, numbers: Array) -> Array:
+    """The numbers of the nearest values that there are."""
+    if isinstance(gene, Real):
+        return numbers
+    if isinstance(gene, Integer) and gene.log:
+        return np.array([_number(gene, from_unit(gene, n)) for n in numbers.tolist()])
+    steps = max(gene.count - 1, 1)
+    return np.asarray(np.round(numbers * steps) / steps)

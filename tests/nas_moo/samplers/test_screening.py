@@ -1,0 +1,184 @@
+"""Screening: expectations in closed form, a surrogate that learns, costs predicted and asked, limits kept."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from nas_moo.genes import Categorical, Integer
+from nas_moo.genome import Genome
+from nas_moo.samplers import Problem
+from nas_moo.samplers.codes import Codes
+from nas_moo.samplers.costs import CostModel
+from nas_moo.samplers.screening import SHORTLIST, Screening, improvement, lognormal_improvement
+from nas_moo.samplers.surrogate import GaussianProcess
+
+LINE = Genome(Integer("a", 0, 400))
+NONE = np.zeros((0, 1))
+
+
+def nothing_known(_):
+    return False
+
+
+def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None):
+    """Screening after 12 trainings at a = 0, 10, ... 110: the larger, the better and the dearer."""
+    problem = Problem(error=0, costs=("cost",), log=(True,), ask=ask, limits=limits or {})
+    codes = Codes(LINE)
+    screening = Screening(codes, problem, np.random.default_rng(0))
+    for a in range(0, 120, 10):
+        screening.learn(codes.encode({"a": a}), np.array([0.6 - a / 250, 1.0 + a]))
+    return screening, codes
+
+
+def rows(codes, *values):
+    return np.array([codes.encode({"a": a}) for a in values])
+
+
+def test_the_expected_improvement_is_that_of_many_draws():
+    rng = np.random.default_rng(0)
+    draws = np.exp(rng.normal(-2.0, 0.5, 400_000))
+    expected = np.maximum(0.15 - draws, 0).mean()
+    found = lognormal_improvement(np.array([0.15]), np.array([-2.0]), np.array([0.5]))
+    assert found[0, 0] == pytest.approx(expected, rel=0.01)
+
+
+def test_a_candidate_improves_budgets_at_its_cost_and_above():
+    errors, costs = np.array([0.4, 0.2, 0.5, 0.6]), np.array([[1.0], [2.0], [3.0], [4.0]])
+    surely = np.full(2, 1e-6)
+    cheap, dear = improvement(errors, costs, np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
+    # the median, 0.45, is the error to beat below cost 1; then 0.4 up to cost 2, then 0.2 up to cost 4
+    assert cheap == pytest.approx(((0.4 - 0.1) * 1 + (0.2 - 0.1) * 2) / 3, rel=1e-3)
+    assert dear == pytest.approx((0.2 - 0.1) * 1 / 3, rel=1e-3)
+
+
+def test_a_candidate_worse_than_the_front_is_worth_nothing():
+    errors, costs = np.array([0.1, 0.2, 0.3]), np.array([[1.0], [2.0], [3.0]])
+    found = improvement(errors, costs, np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))
+    assert found[0] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_the_order_of_the_costs_does_not_matter(order):
+    rng = np.random.default_rng(0)
+    errors, costs = rng.uniform(0.1, 0.5, 20), rng.normal(size=(20, 3))
+    mean, std, there = rng.normal(-1.5, 0.3, 8), rng.uniform(0.1, 0.4, 8), rng.normal(size=(8, 3))
+    swapped = improvement(errors, costs[:, order], mean, std, there[:, order])
+    assert swapped == pytest.approx(improvement(errors, costs, mean, std, there))
+
+
+def test_the_surrogate_learns_what_each_gene_does():
+    rng = np.random.default_rng(0)
+    genome = Genome(*[Categorical(f"op{i}", ("a", "b", "c", "d")) for i in range(5)])
+    weights = rng.normal(size=(5, 4))
+    model = GaussianProcess(Codes(genome), 0, rng)
+
+    def draw(n):
+        places = rng.integers(4, size=(n, 5))
+        return places.astype(float), weights[np.arange(5), places].sum(axis=1)
+
+    known, target = draw(80)
+    for _ in range(10):
+        model.fit(known, np.zeros((80, 0)), target, learn=True)
+    unseen, truth = draw(200)
+    told = model.predict(unseen, np.zeros((200, 0)))
+    assert np.corrcoef(told.mean, truth)[0, 1] > 0.95
+    assert (told.std > 0).all()
+    assert model.mean(unseen, np.zeros((200, 0))) == pytest.approx(told.mean)
+
+
+def test_what_surrounds_a_point_is_less_uncertain():
+    codes = Codes(LINE)
+    model = GaussianProcess(codes, 1, np.random.default_rng(0))
+    points = rows(codes, 0, 20, 40)
+    costs = np.array([[0.0], [1.0], [2.0]])
+    model.fit(points, costs, np.array([1.0, 0.5, 0.2]), learn=False)
+    near, far = model.predict(rows(codes, 20, 400), np.array([[1.0], [3.0]])).std
+    assert near < far
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [lambda p: 1.0 + p @ [1, 2, 3, 4, 5], lambda p: np.exp(p @ [0.3, 0.6, 0.1, 0.2, 0.5])],
+    ids=["operators add up", "widths multiply"],
+)
+def test_costs_are_predicted_whether_they_add_up_or_multiply(cost):
+    rng = np.random.default_rng(0)
+    genome = Genome(*[Categorical(f"width{i}", (1, 2, 3, 4), ordered=True) for i in range(5)])
+    codes = Codes(genome)
+    points = codes.uniform(300, rng)
+    true = np.log(cost(points * 3))[:, None]
+    model = CostModel(codes, (True,), rng)
+    model.learn(points[:100], true[:100])
+    guess = model.filled(points[100:], np.full((200, 1), np.nan))
+    assert np.sqrt(((guess - true[100:]) ** 2).mean()) < 0.15 * true.std()
+    half = true[100:].copy()
+    half[::2] = np.nan
+    assert (model.filled(points[100:], half)[1::2] == true[101::2]).all()
+
+
+def test_a_latency_that_only_the_device_tells_is_predicted_from_the_flops_too():
+    rng = np.random.default_rng(0)
+    genome = Genome(*[Categorical(f"op{i}", tuple("abcdefgh")) for i in range(4)])
+    codes = Codes(genome)
+    points = codes.uniform(400, rng)
+    flops = rng.normal(size=(4, 8))[np.arange(4), points.astype(int)].sum(axis=1)
+    costs = np.column_stack([flops, 0.5 * flops])
+    costs[12:, 1] = np.nan
+    model = CostModel(codes, (True, True), rng)
+    model.learn(points[:200], costs[:200])
+    guess = model.filled(points[200:], costs[200:])
+    assert np.corrcoef(guess[:, 1], flops[200:])[0, 1] > 0.9  # genes alone have 32 values, and 12 were timed
+
+
+def test_the_promising_candidate_is_chosen_and_a_few_are_asked_for():
+    asked = []
+
+    def ask(architecture):
+        asked.append(architecture["a"])
+        return {"cost": 1.0 + architecture["a"]}
+
+    screening, codes = on_a_line(ask)
+    candidates = rows(codes, *range(0, 400, 2))
+    chosen = screening.best(candidates, nothing_known, NONE)
+    assert chosen["a"] > 110  # larger was better each time
+    assert len(set(asked)) == len(asked) == SHORTLIST
+
+
+def test_known_ones_are_never_chosen_and_none_is_chosen_of_none():
+    screening, codes = on_a_line()
+    candidates = rows(codes, 5, 15, 25)
+    assert screening.best(candidates, lambda a: a["a"] != 15, NONE) == {"a": 15}
+    assert screening.best(candidates, lambda _: True, NONE) is None
+
+
+def test_limits_hold_and_the_nearest_miss_is_taken_where_none_can():
+    screening, codes = on_a_line(limits={"cost": 80.0})
+    chosen = screening.best(rows(codes, 5, 45, 75, 200, 300), nothing_known, NONE)
+    assert chosen["a"] <= 79
+    assert screening.best(rows(codes, 200, 300, 400), nothing_known, NONE) == {"a": 200}
+
+
+def test_costs_that_are_not_told_are_predicted():
+    screening, codes = on_a_line(ask=lambda _: {}, limits={"cost": 80.0})
+    assert screening.best(rows(codes, 5, 45, 75, 200, 300), nothing_known, NONE)["a"] <= 75
+
+
+def test_what_another_worker_trains_promises_less():
+    screening, codes = on_a_line()
+    candidates = rows(codes, 5, 45, 95, 115, 120, 200, 400)
+    alone = screening.best(candidates, nothing_known, NONE)
+    beside = screening.best(candidates, nothing_known, rows(codes, alone["a"]))
+    assert alone != beside
+
+
+@pytest.mark.parametrize("error", [lambda a: max(0.5 - a / 100, 0.0), lambda a: -float(a), lambda _: 0.25])
+def test_errors_of_zero_below_it_and_all_alike_are_learned_from(error):
+    problem = Problem(error=1, costs=("cost",), log=(False,), ask=lambda a: {"cost": float(a["a"])})
+    codes = Codes(LINE)
+    screening = Screening(codes, problem, np.random.default_rng(0))
+    for a in range(0, 120, 10):
+        screening.learn(codes.encode({"a": a}), np.array([float(a), error(a)]))
+    assert screening.best(rows(codes, 125, 250), nothing_known, NONE)["a"] in (125, 250)
+    assert math.isfinite(len(screening))
