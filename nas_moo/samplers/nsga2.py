@@ -25,9 +25,8 @@ from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.distinct import REDRAWS, untried
 from nas_moo.samplers.distributions import parameters
 from nas_moo.samplers.population import Individual, Population
-from nas_moo.samplers.screening import SHORTLIST, Screening
+from nas_moo.samplers.screening import SHORTLIST, START, Screening
 
-START = 10  # architectures drawn evenly before anything is bred
 BRED, UNIFORM = 64, 192  # candidates to screen: children, and others drawn evenly from the space
 _BATCH = 10
 _LOG = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 FLOPs and latency are known before training; only the error is not. So the expectation is one-dimensional and in closed
 form: along each cost, the lowest error under a budget is a falling staircase, and a candidate is expected to take a
 part off every step at its own cost or above. The staircase is that of the surrogate's means, so that a lucky training
-sets no threshold; all bounds are those observed so far, and errors above the median count as the median.
+sets no threshold; all bounds are those observed so far, and errors above the median of the first, evenly drawn
+architectures count as that median: nobody deploys them, however cheap they are.
 
 Asking for a cost may take a measurement, so all candidates are ranked by predicted costs first, and the few best again
 by those that they have.
@@ -26,7 +27,8 @@ from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
-BASE = 0.8  # of the lowest error: the surrogate sees the logarithm of what lies above it
+START = 10  # trainings of architectures drawn evenly, before anything is screened
+BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
 FITS_PER_DOUBLING = 25  # how often the hyperparameters are improved while the trainings double
 
 
@@ -110,7 +112,8 @@ class Screening:
         """Fit the surrogate; gives what the training of points with some costs promises."""
         points, costs = np.array(self._points), np.array(self._costs)
         errors = np.array(self._errors)
-        target = np.log(errors - _base(errors))
+        base = _base(errors)
+        target = np.log(errors - base)
         learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
         self._learned_at = len(target) if learn else self._learned_at
         keep = self._kept(costs, target)
@@ -123,7 +126,7 @@ class Screening:
             self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False)
         else:
             costs = costs[keep]
-        seen = np.exp(self._model.fitted)
+        seen, worst = np.exp(self._model.fitted), float(np.median(errors[:START])) - base
 
         def promise(points: Array, candidate_costs: Array) -> Array:
             coming = self._model.predict(points, candidate_costs)
@@ -131,7 +134,7 @@ class Screening:
             within = value == 0
             if within.any():
                 value[within] = improvement(
-                    seen, costs, coming.mean[within], coming.std[within], candidate_costs[within]
+                    seen, costs, worst, coming.mean[within], coming.std[within], candidate_costs[within]
                 )
             return value
 
@@ -150,7 +153,7 @@ class Screening:
         return np.asarray(np.where(self._log, np.log(np.where(self._log, costs, 1.0)), costs))
 
 
-def improvement(errors: Array, costs: Array, mean: Array, std: Array, candidate_costs: Array) -> Array:
+def improvement(errors: Array, costs: Array, worst: float, mean: Array, std: Array, candidate_costs: Array) -> Array:
     """Expected improvement of each candidate, averaged over budgets on each cost by itself.
 
     Along one cost, the error to beat under a budget is a falling staircase. What a candidate is expected to take off
@@ -160,11 +163,11 @@ def improvement(errors: Array, costs: Array, mean: Array, std: Array, candidate_
     Args:
         errors: Of what was trained, shape (n,).
         costs: Of the same, shape (n, costs).
+        worst: What larger errors count as, and budgets that nothing meets.
         mean: Of the candidates' log error, shape (candidates,).
         std: Of the same.
         candidate_costs: Shape (candidates, costs).
     """
-    worst = float(np.median(errors))
     total: Array = np.zeros(len(mean))
     for cost, candidate_cost in zip(costs.T, candidate_costs.T, strict=True):
         steps, thresholds = staircase(cost, np.minimum(errors, worst))

@@ -47,15 +47,15 @@ def test_the_expected_improvement_is_that_of_many_draws():
 def test_a_candidate_improves_budgets_at_its_cost_and_above():
     errors, costs = np.array([0.4, 0.2, 0.5, 0.6]), np.array([[1.0], [2.0], [3.0], [4.0]])
     surely = np.full(2, 1e-6)
-    cheap, dear = improvement(errors, costs, np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
-    # the median, 0.45, is the error to beat below cost 1; then 0.4 up to cost 2, then 0.2 up to cost 4
+    cheap, dear = improvement(errors, costs, 0.45, np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
+    # the worst that matters, 0.45, is the error to beat below cost 1; then 0.4 up to cost 2, then 0.2 up to cost 4
     assert cheap == pytest.approx(((0.4 - 0.1) * 1 + (0.2 - 0.1) * 2) / 3, rel=1e-3)
     assert dear == pytest.approx((0.2 - 0.1) * 1 / 3, rel=1e-3)
 
 
 def test_a_candidate_worse_than_the_front_is_worth_nothing():
     errors, costs = np.array([0.1, 0.2, 0.3]), np.array([[1.0], [2.0], [3.0]])
-    found = improvement(errors, costs, np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))
+    found = improvement(errors, costs, 0.3, np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))
     assert found[0] == pytest.approx(0.0)
 
 
@@ -64,8 +64,8 @@ def test_the_order_of_the_costs_does_not_matter(order):
     rng = np.random.default_rng(0)
     errors, costs = rng.uniform(0.1, 0.5, 20), rng.normal(size=(20, 3))
     mean, std, there = rng.normal(-1.5, 0.3, 8), rng.uniform(0.1, 0.4, 8), rng.normal(size=(8, 3))
-    swapped = improvement(errors, costs[:, order], mean, std, there[:, order])
-    assert swapped == pytest.approx(improvement(errors, costs, mean, std, there))
+    swapped = improvement(errors, costs[:, order], 0.4, mean, std, there[:, order])
+    assert swapped == pytest.approx(improvement(errors, costs, 0.4, mean, std, there))
 
 
 def test_the_surrogate_learns_what_each_gene_does():
