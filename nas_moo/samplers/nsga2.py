@@ -25,7 +25,7 @@ from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.distinct import REDRAWS, untried
 from nas_moo.samplers.distributions import parameters
 from nas_moo.samplers.population import Individual, Population
-from nas_moo.samplers.screening import SHORTLIST, START, Screening
+from nas_moo.samplers.screening import START, Screening
 
 BRED, UNIFORM = 64, 192  # candidates to screen: children, and others drawn evenly from the space
 _BATCH = 10
@@ -76,8 +76,6 @@ class NSGA2Sampler(GenomeSampler):
         trials = study._get_trials(deepcopy=False, use_cache=True)
         self._absorb(trials)
         if self._seen < START or not self._population.members:
-            if self._screening is not None:
-                self._screening.explore(self._codes.uniform(SHORTLIST, self._rng), self._is_known)
             return self._new(trial, lambda count: self._codes.uniform(count, self._rng))
         if self._screening is not None and len(self._screening) >= START:
             waiting = [t for n in self._unread if (t := trials[n]).params and n != trial.number]

@@ -27,6 +27,7 @@ from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
+EXPLORED = 80  # architectures that are asked once, before costs are predicted
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
 FITS_PER_DOUBLING = 25  # how often the hyperparameters are improved while the trainings double
@@ -36,13 +37,13 @@ class Screening:
     """Ranks candidates by what their training is expected to add to the front."""
 
     def __init__(self, codes: Codes, problem: Problem, rng: np.random.Generator) -> None:
-        self._codes, self._problem = codes, problem
+        self._codes, self._problem, self._rng = codes, problem, rng
         self._log = np.array(problem.log, dtype=bool)
         self._most = self._scaled(np.array([problem.limits.get(name, np.inf) for name in problem.costs]))
         self._model = GaussianProcess(codes, len(problem.costs), rng)
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
-        self._learned_at = 0
+        self._learned_at, self._explored = 0, False
 
     def __len__(self) -> int:
         return len(self._errors)
@@ -71,36 +72,38 @@ class Screening:
         Raises:
             numpy.linalg.LinAlgError: the surrogate cannot be fitted.
         """
+        if not self._explored:
+            self._explored = True
+            self._ask(self._shortlist(self._codes.uniform(EXPLORED, self._rng), is_known, EXPLORED))
         points = self._codes.points(rows)
         promise = self._fitted(waiting)
         unknown = np.full((len(points), len(self._log)), np.nan)
         ranking = np.argsort(-promise(points, self._cost_model.filled(points, unknown)), kind="stable")
-        chosen = self._shortlist(rows[ranking], is_known)
+        chosen = self._shortlist(rows[ranking], is_known, SHORTLIST)
         if not chosen:
             return None
         points, told = self._ask(chosen)
         return list(chosen.values())[int(np.argmax(promise(points, self._cost_model.filled(points, told))))]
 
-    def explore(self, rows: Array, is_known: Callable[[Architecture], bool]) -> None:
-        """Ask for some costs before there is a surrogate, to predict costs from then on."""
-        if chosen := self._shortlist(rows, is_known):
-            self._ask(chosen)
-
     def _ask(self, chosen: Mapping[Architecture, dict[str, Any]]) -> tuple[Array, Array]:
         """The points of some architectures and what their costs are; NaN where only the device would tell."""
-        points = self._codes.points(np.array([self._codes.encode(values) for values in chosen.values()]))
-        told = np.array([self._told(architecture) for architecture in chosen])
+        rows = np.array([self._codes.encode(values) for values in chosen.values()])
+        points = self._codes.points(rows.reshape(len(chosen), len(self._codes.genome)))
+        told = np.array([self._told(a) for a in chosen]).reshape(len(chosen), len(self._log))
         self._cost_model.learn(points, told)
         return points, told
 
-    def _shortlist(self, rows: Array, is_known: Callable[[Architecture], bool]) -> dict[Architecture, dict[str, Any]]:
+    def _shortlist(
+        self, rows: Array, is_known: Callable[[Architecture], bool], most: int
+    ) -> dict[Architecture, dict[str, Any]]:
+        """The first that are new, and their values."""
         chosen: dict[Architecture, dict[str, Any]] = {}
         for row in rows:
             values = self._codes.decode(row)
             architecture = self._codes.genome.architecture(values)
             if architecture not in chosen and not is_known(architecture):
                 chosen[architecture] = values
-            if len(chosen) == SHORTLIST:
+            if len(chosen) == most:
                 break
         return chosen
 
