@@ -9,16 +9,21 @@ import pytest
 
 from nas_moo.genes import Categorical, Integer, Real, at_least
 from nas_moo.genome import Genome
-from nas_moo.pareto import ranks
+from nas_moo.pareto import nondominated, ranks
 from nas_moo.replay.judge import Judge
-from nas_moo.replay.run import load_named, replay_seeds
+from nas_moo.replay.run import load_named, replay_search, replay_seeds
 from nas_moo.replay.table import load_table
 from nas_moo.samplers import SamplerOptions, load_sampler
 from nas_moo.samplers.distributions import distributions
 from nas_moo.samplers.nsga2 import read_trial
 from nas_moo.samplers.population import Individual, Population, interval_ranks
+from nas_moo.samplers.screening import Screening
 
 TABLE = Path(__file__).parents[3] / "scripts" / "benchmarks" / "data" / "tiny_cnn_seed0.toml"
+GOLDEN = {  # rows on the front of seed 1 after 30 trainings, with screening and without
+    True: [362, 365, 371, 437, 509, 515, 725, 797],
+    False: [43, 56, 164, 253, 325, 478, 683, 756, 796, 1012, 1084],
+}
 MIXED = Genome(
     Integer("depth", 1, 3),
     Integer("units", 8, 512, log=True),
@@ -113,3 +118,23 @@ def test_screening_has_far_less_regret_than_random_search_for_the_same_trainings
         return np.median([judge.regret(t)[-1] for t in traces])
 
     assert regret("nsga2") < 0.6 * regret("random")
+
+
+def test_a_surrogate_that_cannot_be_fitted_leaves_plain_nsga2_and_says_so(monkeypatch, caplog):
+    def fails(*_):
+        raise np.linalg.LinAlgError("not positive definite")
+
+    monkeypatch.setattr(Screening, "best", fails)
+    trace = replay_search(load_table(TABLE), partial(load_named, "nsga2"), SamplerOptions(), 14)
+    assert len(set(trace.rows)) == 14
+    assert [r.getMessage() for r in caplog.records] == [
+        "The surrogate could not be fitted (not positive definite); this proposal is plain NSGA-II."
+    ] * 4
+
+
+@pytest.mark.parametrize("screening", [True, False])
+def test_the_front_of_a_seed_stays_what_it_was(screening):
+    table = load_table(TABLE)
+    trace = replay_search(table, partial(load_named, "nsga2", screening=screening), SamplerOptions(seed=1), 30)
+    front = np.sort(trace.rows[nondominated(table.objectives[trace.rows])])
+    assert front.tolist() == GOLDEN[screening]
