@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nas_moo.space import user_path
 
 DEFAULT_STORAGE = "nas-moo.db"
 STORAGE_VARIABLE = "NAS_MOO_STORAGE"
+OPENINGS = 20  # attempts, where another worker makes the tables at the same moment
 SQLITE_TIMEOUT = 60.0  # seconds; outlives a lock that SQLite's default of 5 gives up on
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 
@@ -67,11 +69,23 @@ def open_database(place: str, path: Path | None) -> RDBStorage:
         return connection
 
     try:
-        return RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect})
+        return _opened(lambda: RDBStorage(f"sqlite:///{path}", engine_kwargs={"creator": connect}))
     except RuntimeError as e:  # a schema of another version
         raise CorruptError(
             f"the study storage has another version ({e})", value=place, do="Use the Optuna that made it."
         ) from e
+
+
+def _opened(make: Callable[[], RDBStorage]) -> RDBStorage:
+    """Open, again where another worker was a moment faster in making a table: Optuna makes them without a lock."""
+    for _ in range(OPENINGS - 1):
+        try:
+            return make()
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.OperationalError) as e:
+            if "alembic_version" not in str(e) and "already exists" not in str(e):
+                raise
+            time.sleep(0.1)
+    return make()
 
 
 def check_ours(path: Path, place: str) -> None:

@@ -1,6 +1,8 @@
 """Storages: where they are, what they refuse, and what happens to broken ones."""
 
 import sqlite3
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -118,3 +120,17 @@ def test_passwords_are_not_shown():
     with pytest.raises((UserInputError, MachineError)) as refused:
         Storage("nosuchdatabase://me:secret@host/name", create=True)
     assert "secret" not in str(refused.value)
+
+
+def test_workers_may_make_a_storage_at_the_same_moment(tmp_path):
+    make = "from nas_moo.study.storage import Storage; print(); input(); Storage('new.db', create=True).names()"
+    command, pipe = [sys.executable, "-c", make], subprocess.PIPE
+    workers = [subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for worker in workers:
+        worker.stdout.readline()  # it has imported everything
+    for worker in workers:
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate(timeout=60)
+    assert [worker.returncode for worker in workers] == [0] * 4
