@@ -49,12 +49,12 @@ def axis(values: Array, others: Array, *, nominal: bool = False) -> Axis:
     (Gower 1971).
     """
     distinct, rows = np.unique(values, return_inverse=True)
-    there, columns = np.unique(others, return_inverse=True)
+    there, columns = (distinct, rows) if others is values else np.unique(others, return_inverse=True)
     apart = np.abs(distinct[:, None] - there[None, :])
     if nominal:
-        apart = np.where(np.isnan(apart), np.nan, apart > 0.5)
-    hidden = np.isnan(distinct)[:, None] != np.isnan(there)[None, :]
-    return Axis(np.where(hidden, 1.0, np.nan_to_num(apart)), rows, columns)
+        apart = (apart > 0.5).astype(float)
+    hidden, hidden_there = np.isnan(distinct)[:, None], np.isnan(there)[None, :]
+    return Axis(np.where(hidden | hidden_there, hidden != hidden_there, apart), rows, columns)
 
 
 class Codes:
@@ -89,7 +89,9 @@ class Codes:
             points: Of ``points``, shape (n, genes).
             others: Shape (m, genes).
         """
-        return [axis(a, b, nominal=n) for a, b, n in zip(points.T, others.T, self._nominal, strict=True)]
+        columns = list(points.T)
+        there = columns if others is points else list(others.T)
+        return [axis(a, b, nominal=n) for a, b, n in zip(columns, there, self._nominal, strict=True)]
 
     def uniform(self, count: int, rng: np.random.Generator) -> Array:
         """Rows drawn evenly, shape (count, genes)."""
@@ -99,10 +101,9 @@ class Codes:
         """A child of each pair: uniform crossover, then each gene mutates once in as many as there are."""
         children = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
         mutating = rng.random(children.shape) < 1.0 / children.shape[1]
-        for column, gene in enumerate(self.genome.genes):
+        for column in np.flatnonzero(mutating.any(axis=0)).tolist():
             rows = np.flatnonzero(mutating[:, column])
-            if len(rows):
-                children[rows, column] = mutated(gene, children[rows, column], rng)
+            children[rows, column] = mutated(self.genome.genes[column], children[rows, column], rng)
         return children
 
     def _holds(self, gene: Gene, on: Array) -> NDArray[np.bool_]:
@@ -123,8 +124,9 @@ def mutated(gene: Gene, numbers: Array, rng: np.random.Generator) -> Array:
         others = rng.integers(1, max(len(gene.choices), 2), size=len(numbers))
         return np.asarray((numbers + others) % len(gene.choices))
     step = 0.0 if math.isinf(gene.count) else 1.0 / max(gene.count - 1, 1)
-    by = np.maximum(np.abs(rng.normal(0.0, SPREAD, len(numbers))), step) * rng.choice([-1.0, 1.0], len(numbers))
-    near = _snapped(gene, np.clip(numbers + by, 0.0, 1.0))
+    by = np.maximum(np.abs(rng.normal(0.0, SPREAD, len(numbers))), step)
+    signs = 2.0 * rng.integers(2, size=len(numbers)) - 1.0
+    near = _snapped(gene, np.minimum(np.maximum(numbers + by * signs, 0.0), 1.0))
     return np.where(rng.random(len(numbers)) < NEIGHBOUR_SHARE, near, _drawn(gene, len(numbers), rng))
 
 
@@ -175,4 +177,4 @@ def _snapped(gene: Gene, numbers: Array) -> Array:
     if isinstance(gene, Integer) and gene.log:
         return np.array([_number(gene, from_unit(gene, n)) for n in numbers.tolist()])
     steps = max(gene.count - 1, 1)
-    return np.asarray(np.round(numbers * steps) / steps)
+    return np.asarray(np.rint(numbers * steps) / steps)

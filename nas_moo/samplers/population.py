@@ -82,7 +82,7 @@ def _order(members: list[Individual]) -> NDArray[np.int64]:
         rank[feasible] = interval_ranks(
             np.array([members[i].low for i in feasible]), np.array([members[i].high for i in feasible])
         )
-        for level in np.unique(rank[feasible]):
+        for level in range(rank.max() + 1):
             here = rank[feasible] == level
             distance[feasible[here]] = crowding(values[here])
     return np.lexsort((-distance, rank, violation))
@@ -95,9 +95,11 @@ def interval_ranks(low: Array, high: Array) -> NDArray[np.int64]:
         low: Lower ends, shape (points, objectives).
         high: Upper ends.
     """
-    not_worse = np.all(low[:, None, :] <= high[None, :, :], axis=2)
-    better = np.any(high[:, None, :] < low[None, :, :], axis=2)
-    dominates: NDArray[np.bool_] = np.logical_and(not_worse, better)
+    not_worse, better = np.ones((len(low), len(low)), dtype=bool), np.zeros((len(low), len(low)), dtype=bool)
+    for below, above in zip(low.T, high.T, strict=True):  # by objective: reductions along so short an axis are slow
+        not_worse &= below[:, None] <= above
+        better |= above[:, None] < below
+    dominates: NDArray[np.bool_] = not_worse & better
     ranks = np.full(len(low), -1, dtype=np.int64)
     level = 0
     while (ranks < 0).any():

@@ -30,7 +30,7 @@ SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
-FITS_PER_DOUBLING = 25  # how often the hyperparameters are improved while the trainings double
+FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
 
 
 class Screening:

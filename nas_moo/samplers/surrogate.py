@@ -17,12 +17,12 @@ from nas_moo.pareto import Array
 from nas_moo.samplers.codes import Axis, Codes, axis
 
 MOST_POINTS = 250
-MOVES = 6  # hyperparameters tried at each fit; more of them while a fit is cheap
+MOVES = 10  # hyperparameters tried at each fit; more of them while a fit is cheap
 CHEAP_POINTS = 60
 STEP = math.log(1.6)
 LENGTH = math.log(1.5)  # where the logarithms of the hyperparameters begin
 _ODDS, _LINEAR, _NOISE = -3, -2, -1  # places of the others behind the length scales
-NOISE = 0.05
+NOISE, LEAST_NOISE = 0.05, 1e-5  # variances, relative to that of the target; with less, a kernel is hardly definite
 _SPREADS = (1.0, 1.0, 2.0)  # of the logarithms around where they begin; how noisy trainings are differs most
 
 
@@ -135,6 +135,8 @@ class GaussianProcess:
 
     def _evidence(self, parts: list[Array], products: Array, logs: Array) -> float:
         """Log marginal likelihood and log prior, up to a constant."""
+        if logs[_NOISE] < math.log(LEAST_NOISE):
+            return -math.inf
         try:
             lower = _cholesky(_mixed(parts, products, logs), math.exp(logs[_NOISE]))
         except np.linalg.LinAlgError:

@@ -21,7 +21,7 @@ from nas_moo.samplers.screening import Screening
 
 TABLE = Path(__file__).parents[3] / "scripts" / "benchmarks" / "data" / "tiny_cnn_seed0.toml"
 GOLDEN = {  # rows on the front of seed 1 after 30 trainings, with screening and without
-    True: [362, 365, 371, 437, 509, 515, 725, 797],
+    True: [362, 365, 437, 509, 725, 797],
     False: [43, 56, 164, 253, 325, 478, 683, 756, 796, 1012, 1084],
 }
 MIXED = Genome(

@@ -12,7 +12,7 @@ from nas_moo.samplers import Problem
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Screening, improvement, lognormal_improvement
-from nas_moo.samplers.surrogate import GaussianProcess
+from nas_moo.samplers.surrogate import LEAST_NOISE, GaussianProcess
 
 LINE = Genome(Integer("a", 0, 400))
 NONE = np.zeros((0, 1))
@@ -186,3 +186,12 @@ def test_errors_of_zero_below_it_and_all_alike_are_learned_from(error):
         screening.learn(codes.encode({"a": a}), np.array([float(a), error(a)]))
     assert screening.best(rows(codes, 125, 250), nothing_known, NONE)["a"] in (125, 250)
     assert math.isfinite(len(screening))
+
+
+def test_exact_targets_do_not_make_the_noise_vanish():
+    codes = Codes(LINE)
+    points = rows(codes, *range(0, 400, 10))
+    model = GaussianProcess(codes, 0, np.random.default_rng(0))
+    for _ in range(60):
+        model.fit(points, np.zeros((40, 0)), points[:, 0], learn=True)
+    assert LEAST_NOISE <= math.exp(model.logs[-1]) < 10 * LEAST_NOISE
