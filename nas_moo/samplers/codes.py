@@ -20,6 +20,7 @@ from nas_moo.pareto import Array
 
 NEIGHBOUR_SHARE = 0.5  # of mutations of ordered genes stay near; the others go anywhere
 SPREAD = 0.15  # standard deviation of a near step, as a share of the range
+MOST_LEVELS = 64  # of a gene whose distances are computed once
 _SAME = 1e-9
 
 
@@ -42,19 +43,39 @@ class Axis:
         return np.asarray(table[self.rows].take(self.columns, axis=1))
 
 
-def axis(values: Array, others: Array, *, nominal: bool = False) -> Axis:
-    """Distances along one gene: by places in its order, or 0 and 1 where it has none.
-
-    A gene that is active in only one of the two (the other has NaN) counts 1, one that is active in neither 0
-    (Gower 1971).
-    """
+def axis(values: Array, others: Array) -> Axis:
+    """Distances along a quantity, such as a cost."""
     distinct, rows = np.unique(values, return_inverse=True)
     there, columns = (distinct, rows) if others is values else np.unique(others, return_inverse=True)
-    apart = np.abs(distinct[:, None] - there[None, :])
-    if nominal:
-        apart = (apart > 0.5).astype(float)
-    hidden, hidden_there = np.isnan(distinct)[:, None], np.isnan(there)[None, :]
-    return Axis(np.where(hidden | hidden_there, hidden != hidden_there, apart), rows, columns)
+    return Axis(_apart(distinct, there), rows, columns)
+
+
+def _apart(values: Array, others: Array) -> Array:
+    """Distances along a gene; where it is active in only one of the two (the other has NaN) it counts 1, in neither 0.
+
+    Source: Gower 1971.
+    """
+    apart = np.abs(values[:, None] - others[None, :])
+    hidden, hidden_there = np.isnan(values)[:, None], np.isnan(others)[None, :]
+    return np.where(hidden | hidden_there, hidden != hidden_there, apart)
+
+
+class _Levels:
+    """The numbers that a column can hold, where they are few: their distances are computed once."""
+
+    def __init__(self, steps: int, *, nominal: bool = False) -> None:
+        numbers = np.append(np.arange(steps) / (1 if nominal else max(steps - 1, 1)), np.nan)  # the last: inactive
+        self._scale = 1.0 if nominal else float(max(steps - 1, 1))
+        self._hidden = steps
+        self._apart = np.minimum(_apart(numbers, numbers), 1.0)
+
+    def axis(self, values: Array, others: Array) -> Axis:
+        """Distances between columns of such numbers."""
+        return Axis(self._apart, self._places(values), self._places(others))
+
+    def _places(self, values: Array) -> NDArray[np.intp]:
+        hidden = np.isnan(values)
+        return np.where(hidden, self._hidden, np.rint(np.where(hidden, 0.0, values) * self._scale)).astype(np.intp)
 
 
 class Codes:
@@ -64,6 +85,7 @@ class Codes:
         self.genome = genome
         self._places = {name: i for i, name in enumerate(genome.names)}
         self._nominal = np.array([_is_nominal(g) for g in genome.genes], dtype=bool)
+        self._levels = [_levels(g) for g in genome.genes]
 
     def encode(self, values: Mapping[str, Any]) -> Array:
         """The row of a genome, shape (genes,); a gene without a value takes its first."""
@@ -89,9 +111,11 @@ class Codes:
             points: Of ``points``, shape (n, genes).
             others: Shape (m, genes).
         """
-        columns = list(points.T)
-        there = columns if others is points else list(others.T)
-        return [axis(a, b, nominal=n) for a, b, n in zip(columns, there, self._nominal, strict=True)]
+        found = []
+        for column, levels in enumerate(self._levels):
+            values, there = points[:, column], others[:, column]
+            found.append(axis(values, there) if levels is None else levels.axis(values, there))
+        return found
 
     def uniform(self, count: int, rng: np.random.Generator) -> Array:
         """Rows drawn evenly, shape (count, genes)."""
@@ -116,6 +140,12 @@ class Codes:
             return np.asarray(on >= _number(deciding, condition.minimum) - _SAME)
         wanted = np.array([_number(deciding, v) for v in condition.values])
         return np.asarray((np.abs(on[:, None] - wanted) < _SAME).any(axis=1))
+
+
+def _levels(gene: Gene) -> _Levels | None:
+    if gene.count > MOST_LEVELS or (isinstance(gene, Integer) and gene.log):
+        return None
+    return _Levels(int(gene.count), nominal=_is_nominal(gene))
 
 
 def mutated(gene: Gene, numbers: Array, rng: np.random.Generator) -> Array:

@@ -25,10 +25,10 @@ from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.distinct import REDRAWS, untried
 from nas_moo.samplers.distributions import parameters
 from nas_moo.samplers.population import Individual, Population
-from nas_moo.samplers.screening import START, Screening
+from nas_moo.samplers.screening import START, WHOLE, Parts, Screening
 
-BRED, UNIFORM = 64, 192  # candidates to screen: children, and others drawn evenly from the space
-_BATCH = 10
+BRED, UNIFORM = 96, 64  # candidates to screen: children, and others drawn evenly from the space
+_FEW, _BATCH = 2, 10  # drawn at a time, at first and when all were known
 _LOG = logging.getLogger(__name__)
 
 Reader: TypeAlias = Callable[[FrozenTrial], Individual | None]
@@ -44,6 +44,7 @@ class NSGA2Sampler(GenomeSampler):
         seed: Of all random numbers.
         problem: What is known before training; None: no screening.
         read: A finished trial as an individual; None where it teaches nothing.
+        parts: Of the screening.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class NSGA2Sampler(GenomeSampler):
         seed: int,
         problem: Problem | None = None,
         read: Reader | None = None,
+        parts: Parts = WHOLE,
     ) -> None:
         super().__init__(genome)
         self._is_known, self._read = is_known, read or read_trial
@@ -62,7 +64,8 @@ class NSGA2Sampler(GenomeSampler):
         self._codes = Codes(genome)
         self._population = Population(population)
         self._rows: dict[Individual, Array] = {}  # of the members
-        self._screening = None if problem is None else Screening(self._codes, problem, self._rng)
+        self._screening = None if problem is None else Screening(self._codes, problem, self._rng, parts)
+        self._breeds = BRED if parts.bred else 0
         self._unread, self._next, self._seen = list[int](), 0, 0
 
     def sample_relative(
@@ -103,7 +106,8 @@ class NSGA2Sampler(GenomeSampler):
 
     def _screened(self, screening: Screening, waiting: Sequence[FrozenTrial]) -> dict[str, Any] | None:
         """The most promising candidate; None where none is new, or none can be judged."""
-        candidates = np.concatenate([self._bred(BRED), self._codes.uniform(UNIFORM, self._rng)])
+        evenly = self._codes.uniform(BRED + UNIFORM - self._breeds, self._rng)
+        candidates = np.concatenate([self._bred(self._breeds), evenly])
         elsewhere = np.array([self._codes.encode(t.params) for t in waiting]).reshape(len(waiting), len(self._genome))
         try:
             with _blas().limit(limits=1, user_api="blas"):
@@ -113,8 +117,8 @@ class NSGA2Sampler(GenomeSampler):
             return None
 
     def _new(self, trial: FrozenTrial, draw: Callable[[int], Array]) -> dict[str, Any]:
-        for _ in range(REDRAWS // _BATCH):
-            for row in draw(_BATCH):
+        for count in (_FEW, *[_BATCH] * (REDRAWS // _BATCH)):
+            for row in draw(count):
                 values = self._codes.decode(row)
                 if not self._is_known(self._genome.architecture(values)):
                     return values

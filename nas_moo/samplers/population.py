@@ -56,8 +56,10 @@ class Population:
         if len(self.members) <= self.size:
             return None
         removable = [i for i in self.order if newcomer.complete or not self.members[i].complete]
-        self._order = None
-        return self.members.pop(removable[-1])
+        gone = removable[-1]
+        left = self.order[self.order != gone]
+        self._order = left - (left > gone)  # the others keep the rank and crowding by which they survived
+        return self.members.pop(gone)
 
     @property
     def order(self) -> NDArray[np.int64]:

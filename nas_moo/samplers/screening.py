@@ -13,6 +13,7 @@ by those that they have.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,39 @@ from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
+ROUNDS, PARENTS, CHILDREN = 2, 16, 64  # of the evolution of candidates
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
 FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the screening: switched off one at a time, they show what each is good for.
+
+    Attributes:
+        bred: Some candidates are children of the population, not all drawn evenly.
+        refined: The best candidates have children in their turn.
+        linear: The surrogate has a linear part.
+    """
+
+    bred: bool = True
+    refined: bool = True
+    linear: bool = True
+
+
+WHOLE = Parts()
+
+
 class Screening:
     """Ranks candidates by what their training is expected to add to the front."""
 
-    def __init__(self, codes: Codes, problem: Problem, rng: np.random.Generator) -> None:
+    def __init__(self, codes: Codes, problem: Problem, rng: np.random.Generator, parts: Parts = WHOLE) -> None:
         self._codes, self._problem, self._rng = codes, problem, rng
         self._log = np.array(problem.log, dtype=bool)
         self._most = self._scaled(np.array([problem.limits.get(name, np.inf) for name in problem.costs]))
-        self._model = GaussianProcess(codes, len(problem.costs), rng)
+        self._rounds = ROUNDS if parts.refined else 0
+        self._model = GaussianProcess(codes, len(problem.costs), rng, linear=parts.linear)
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
         self._learned_at, self._explored = 0, False
@@ -75,15 +96,34 @@ class Screening:
         if not self._explored:
             self._explored = True
             self._ask(self._shortlist(self._codes.uniform(EXPLORED, self._rng), is_known, EXPLORED))
-        points = self._codes.points(rows)
-        promise = self._fitted(waiting)
-        unknown = np.full((len(points), len(self._log)), np.nan)
-        ranking = np.argsort(-promise(points, self._cost_model.filled(points, unknown)), kind="stable")
-        chosen = self._shortlist(rows[ranking], is_known, SHORTLIST)
+        ranked, promise = self._refined(rows, waiting)
+        chosen = self._shortlist(ranked, is_known, SHORTLIST)
         if not chosen:
             return None
         points, told = self._ask(chosen)
         return list(chosen.values())[int(np.argmax(promise(points, self._cost_model.filled(points, told))))]
+
+    def _refined(self, rows: Array, waiting: Array) -> tuple[Array, Callable[[Array, Array], Array]]:
+        """The candidates and children of the best of them, best first; and what tells it.
+
+        The surrogate is asked a thousand times faster than anybody trains: so the search for what it likes best is an
+        evolution of its own.
+        """
+        points, costs = self._predicted(rows)
+        promise = self._fitted(waiting, costs)
+        promised = promise(points, costs)
+        for _ in range(self._rounds):
+            best = np.argsort(-promised, kind="stable")[:PARENTS]
+            mothers, fathers = best[self._rng.integers(len(best), size=(2, CHILDREN))]
+            children = self._codes.bred(rows[mothers], rows[fathers], self._rng)
+            rows = np.concatenate([rows, children])
+            promised = np.r_[promised, promise(*self._predicted(children))]
+        return rows[np.argsort(-promised, kind="stable")], promise
+
+    def _predicted(self, rows: Array) -> tuple[Array, Array]:
+        """Points and predicted costs of genomes."""
+        points = self._codes.points(rows)
+        return points, self._cost_model.filled(points, np.full((len(points), len(self._log)), np.nan))
 
     def _ask(self, chosen: Mapping[Architecture, dict[str, Any]]) -> tuple[Array, Array]:
         """The points of some architectures and what their costs are; NaN where only the device would tell."""
@@ -111,8 +151,13 @@ class Screening:
         told: Mapping[str, float] = self._problem.ask(architecture)
         return self._scaled(np.array([told.get(name, np.nan) for name in self._problem.costs]))
 
-    def _fitted(self, waiting: Array) -> Callable[[Array, Array], Array]:
-        """Fit the surrogate; gives what the training of points with some costs promises."""
+    def _fitted(self, waiting: Array, around: Array) -> Callable[[Array, Array], Array]:
+        """Fit the surrogate; gives what the training of points with some costs promises.
+
+        Args:
+            waiting: What other workers are training, shape (m, genes).
+            around: Costs that budgets reach to beside those of trainings, shape (n, costs).
+        """
         points, costs = np.array(self._points), np.array(self._costs)
         errors = np.array(self._errors)
         base = _base(errors)
@@ -122,23 +167,22 @@ class Screening:
         keep = self._kept(costs, target)
         self._model.fit(points[keep], costs[keep], target[keep], learn=learn)
         if len(waiting):  # as if they had ended as expected
-            there = self._codes.points(waiting)
-            there_costs = self._cost_model.filled(there, np.full((len(there), len(self._log)), np.nan))
+            there, there_costs = self._predicted(waiting)
             expected = self._model.predict(there, there_costs).mean
             points, costs = np.concatenate([points[keep], there]), np.concatenate([costs[keep], there_costs])
             self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False)
         else:
             costs = costs[keep]
         seen, worst = np.exp(self._model.fitted), float(np.median(errors[:START])) - base
+        reach = np.concatenate([costs, around])
+        to_beat = ToBeat(seen, costs, reach.min(axis=0), reach.max(axis=0), worst)
 
         def promise(points: Array, candidate_costs: Array) -> Array:
             coming = self._model.predict(points, candidate_costs)
             value: Array = -np.maximum(candidate_costs - self._most, 0.0).sum(axis=1)
             within = value == 0
             if within.any():
-                value[within] = improvement(
-                    seen, costs, worst, coming.mean[within], coming.std[within], candidate_costs[within]
-                )
+                value[within] = to_beat.improvement(coming.mean[within], coming.std[within], candidate_costs[within])
             return value
 
         return promise
@@ -156,30 +200,44 @@ class Screening:
         return np.asarray(np.where(self._log, np.log(np.where(self._log, costs, 1.0)), costs))
 
 
-def improvement(errors: Array, costs: Array, worst: float, mean: Array, std: Array, candidate_costs: Array) -> Array:
-    """Expected improvement of each candidate, averaged over budgets on each cost by itself.
+@dataclass(frozen=True, eq=False)
+class ToBeat:
+    """What a new training has to beat.
 
-    Along one cost, the error to beat under a budget is a falling staircase. What a candidate is expected to take off
-    it, integrated over the budgets that it meets and divided by the cost's range, is the expected fall of a user's
-    error who draws a budget at random.
-
-    Args:
+    Attributes:
         errors: Of what was trained, shape (n,).
         costs: Of the same, shape (n, costs).
+        low: The lowest budget of each cost, shape (costs,).
+        high: The highest.
         worst: What larger errors count as, and budgets that nothing meets.
-        mean: Of the candidates' log error, shape (candidates,).
-        std: Of the same.
-        candidate_costs: Shape (candidates, costs).
     """
-    total: Array = np.zeros(len(mean))
-    for cost, candidate_cost in zip(costs.T, candidate_costs.T, strict=True):
-        steps, thresholds = staircase(cost, np.minimum(errors, worst))
-        low, high = min(cost.min(), candidate_cost.min()), max(cost.max(), candidate_cost.max())
-        edges = np.r_[low, steps, high]
-        width = np.clip(edges[None, 1:] - np.maximum(edges[None, :-1], candidate_cost[:, None]), 0.0, None)
-        gain = lognormal_improvement(np.r_[worst, thresholds], mean, std)
-        total += (width * gain).sum(axis=1) / max(high - low, 1e-9)
-    return total
+
+    errors: Array
+    costs: Array
+    low: Array
+    high: Array
+    worst: float
+
+    def improvement(self, mean: Array, std: Array, costs: Array) -> Array:
+        """Expected improvement by each candidate, averaged over budgets on each cost by itself.
+
+        Along one cost, the error to beat under a budget is a falling staircase. What a candidate is expected to take
+        off it, integrated over the budgets that it meets and divided by the cost's range, is the expected fall of a
+        user's error who draws a budget at random.
+
+        Args:
+            mean: Of the candidates' log error, shape (candidates,).
+            std: Of the same.
+            costs: Shape (candidates, costs).
+        """
+        total: Array = np.zeros(len(mean))
+        for cost, low, high, at in zip(self.costs.T, self.low, self.high, costs.T, strict=True):
+            steps, thresholds = staircase(cost, np.minimum(self.errors, self.worst))
+            edges = np.r_[low, steps, high]
+            width = np.clip(edges[None, 1:] - np.maximum(edges[None, :-1], at[:, None]), 0.0, None)
+            gain = lognormal_improvement(np.r_[self.worst, thresholds], mean, std)
+            total += (width * gain).sum(axis=1) / max(high - low, 1e-9)
+        return total
 
 
 def lognormal_improvement(threshold: Array, mean: Array, std: Array) -> Array:

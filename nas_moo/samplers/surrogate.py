@@ -8,6 +8,7 @@ Williams 2006, chapters 2 and 5): a fit of 250 points has to cost a few millisec
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ STEP = math.log(1.6)
 LENGTH = math.log(1.5)  # where the logarithms of the hyperparameters begin
 _ODDS, _LINEAR, _NOISE = -3, -2, -1  # places of the others behind the length scales
 NOISE, LEAST_NOISE = 0.05, 1e-5  # variances, relative to that of the target; with less, a kernel is hardly definite
+LEAST_LENGTH = 0.02  # of a range: two values of a shorter one have nothing in common anyway
 _SPREADS = (1.0, 1.0, 2.0)  # of the logarithms around where they begin; how noisy trainings are differs most
 
 
@@ -47,8 +49,11 @@ class GaussianProcess:
     product what they do together, the linear part how much larger networks are better.
     """
 
-    def __init__(self, codes: Codes, n_costs: int, rng: np.random.Generator, *, noise: float = NOISE) -> None:
+    def __init__(
+        self, codes: Codes, n_costs: int, rng: np.random.Generator, *, noise: float = NOISE, linear: bool = True
+    ) -> None:
         self._codes, self._rng = codes, rng
+        self._slopes = float(linear)
         lengths = len(codes.genome) + n_costs
         self._start = np.array([LENGTH] * lengths + [0.0, 0.0, math.log(noise)])
         self._spread = np.array([1.0] * lengths + list(_SPREADS))
@@ -66,16 +71,15 @@ class GaussianProcess:
         Raises:
             numpy.linalg.LinAlgError: no kernel of these is positive definite.
         """
-        self._points = points
-        self._cost_center, self._cost_scale = costs.mean(axis=0), np.maximum(np.ptp(costs, axis=0), 1e-9)
-        self._costs = (costs - self._cost_center) / self._cost_scale
+        span = np.ptp(costs, axis=0)
+        self._cost_center, self._cost_scale = costs.mean(axis=0), np.where(span > 0, span, 1.0)
+        self._points, self._costs = points, self._scaled(costs)
         self._center, self._scale = float(target.mean()), max(float(target.std()), 1e-9)
         self._target = (target - self._center) / self._scale
-        axes = self._axes(points, self._costs)
-        parts, products = _parts(axes, self.logs), self._costs @ self._costs.T
+        kernel = Kernel(self._axes(points, self._costs), self._linear(self._costs), self.logs)
         if learn:
-            self._learn(axes, parts, products)
-        self._factor = _cholesky(_mixed(parts, products, self.logs), math.exp(self.logs[_NOISE]))
+            kernel = self._learn(kernel)
+        self._factor = _cholesky(kernel.mixed(self.logs), math.exp(self.logs[_NOISE]))
         self._weights = cho_solve((self._factor, True), self._target, check_finite=False)
 
     @property
@@ -92,53 +96,54 @@ class GaussianProcess:
 
     def mean(self, points: Array, costs: Array) -> Array:
         """Mean at other points with known log costs; cheaper than ``predict``."""
-        across = self._across(points, (costs - self._cost_center) / self._cost_scale)
-        return np.asarray(across @ self._weights * self._scale + self._center)
+        return np.asarray(self._across(points, self._scaled(costs)) @ self._weights * self._scale + self._center)
 
     def predict(self, points: Array, costs: Array) -> Prediction:
         """Mean and standard deviation at other points with known log costs."""
-        scaled = (costs - self._cost_center) / self._cost_scale
+        scaled = self._scaled(costs)
         across = self._across(points, scaled)
         half = _half_solve(self._factor, across.T)
-        prior = 1.0 + math.exp(self.logs[_LINEAR]) * (scaled**2).sum(axis=1)
+        prior = 1.0 + math.exp(self.logs[_LINEAR]) * self._slopes * (scaled**2).sum(axis=1)
         variance = np.maximum(prior - (half**2).sum(axis=0), 1e-9)
         mean = across @ self._weights
         return Prediction(mean * self._scale + self._center, np.sqrt(variance) * self._scale)
 
-    def _learn(self, axes: list[Axis], parts: list[Array], products: Array) -> None:
-        """Try a step up and a step down along some hyperparameters, and keep what raises the evidence."""
-        best = self._evidence(parts, products, self.logs)
+    def _learn(self, kernel: Kernel) -> Kernel:
+        """Try a step up and a step down along some hyperparameters; gives the kernel of the highest evidence."""
+        best = self._evidence(kernel, self.logs)
         moves = MOVES if len(self._target) > CHEAP_POINTS else len(self.logs)
         for place in self._rng.permutation(len(self.logs))[:moves]:
             for step in (STEP, -STEP):
-                logs, tried = self.logs.copy(), list(parts)
+                logs = self.logs.copy()
                 logs[place] += step
-                if place < len(parts):
-                    tried[place] = _matern(axes[place], logs[place])
-                if (evidence := self._evidence(tried, products, logs)) > best:
-                    best, self.logs, parts[:] = evidence, logs, tried
+                tried = kernel.moved(place, logs)
+                if (evidence := self._evidence(tried, logs)) > best:
+                    best, self.logs, kernel = evidence, logs, tried
                     break
+        return kernel
 
-    def _axes(
-        self, points: Array, costs: Array, others: Array | None = None, other_costs: Array | None = None
-    ) -> list[Axis]:
-        """By gene and cost."""
-        others = points if others is None else others
-        other_costs = costs if other_costs is None else other_costs
-        by_cost = [axis(a, b) for a, b in zip(costs.T, other_costs.T, strict=True)]
-        return [*self._codes.axes(points, others), *by_cost]
+    def _scaled(self, costs: Array) -> Array:
+        return np.asarray((costs - self._cost_center) / self._cost_scale)
 
-    def _across(self, points: Array, scaled: Array) -> Array:
-        """The kernel between other points and those of the fit."""
-        parts = _parts(self._axes(points, scaled, self._points, self._costs), self.logs)
-        return _mixed(parts, scaled @ self._costs.T, self.logs)
+    def _linear(self, costs: Array) -> Array:
+        """The linear kernel between scaled costs and those of the fit."""
+        return np.asarray(self._slopes * costs @ self._costs.T)
 
-    def _evidence(self, parts: list[Array], products: Array, logs: Array) -> float:
+    def _axes(self, points: Array, costs: Array) -> list[Axis]:
+        """By gene and scaled cost, between points and those of the fit."""
+        by_cost = [axis(a, b) for a, b in zip(costs.T, self._costs.T, strict=True)]
+        return [*self._codes.axes(points, self._points), *by_cost]
+
+    def _across(self, points: Array, costs: Array) -> Array:
+        """The kernel between other points with scaled costs and those of the fit."""
+        return Kernel(self._axes(points, costs), self._linear(costs), self.logs).mixed(self.logs)
+
+    def _evidence(self, kernel: Kernel, logs: Array) -> float:
         """Log marginal likelihood and log prior, up to a constant."""
-        if logs[_NOISE] < math.log(LEAST_NOISE):
+        if logs[_NOISE] < math.log(LEAST_NOISE) or logs[:_ODDS].min(initial=0.0) < math.log(LEAST_LENGTH):
             return -math.inf
         try:
-            lower = _cholesky(_mixed(parts, products, logs), math.exp(logs[_NOISE]))
+            lower = _cholesky(kernel.mixed(logs), math.exp(logs[_NOISE]))
         except np.linalg.LinAlgError:
             return -math.inf
         half = _half_solve(lower, self._target)
@@ -146,23 +151,41 @@ class GaussianProcess:
         return float(prior - 0.5 * (half @ half) - np.log(np.diag(lower)).sum())
 
 
-def _parts(axes: list[Axis], logs: Array) -> list[Array]:
-    return [_matern(axis, log) for axis, log in zip(axes, logs[:_ODDS], strict=True)]
+class Kernel:
+    """Sum and product of the kernels along the axes, of which one is replaced without computing the others again."""
+
+    def __init__(self, axes: list[Axis], linear: Array, logs: Array) -> None:
+        self._axes, self._linear = axes, linear
+        self._parts = [_matern(axis, log) for axis, log in zip(axes, logs[:_ODDS], strict=True)]
+        self._total, self._product = self._parts[0].copy(), self._parts[0].copy()
+        for part in self._parts[1:]:
+            self._total += part
+            self._product *= part
+
+    def moved(self, place: int, logs: Array) -> Kernel:
+        """The kernel after a change of one hyperparameter."""
+        if place >= len(self._parts):
+            return self
+        moved = copy(self)
+        old, new = self._parts[place], _matern(self._axes[place], logs[place])
+        moved._parts = [*self._parts[:place], new, *self._parts[place + 1 :]]
+        moved._total = self._total + (new - old)
+        moved._product = self._product * (new / old)
+        return moved
+
+    def mixed(self, logs: Array) -> Array:
+        """The mixture, a new array."""
+        share = 1.0 / (1.0 + math.exp(-logs[_ODDS]))
+        out = self._total * (share / len(self._parts))
+        out += (1.0 - share) * self._product
+        out += math.exp(logs[_LINEAR]) * self._linear
+        return out
 
 
 def _matern(axis: Axis, log: float) -> Array:
     """The kernel along an axis, with the logarithm of its length scale."""
     scaled = axis.apart * (math.sqrt(3.0) * math.exp(-log))
     return axis.spread((1.0 + scaled) * np.exp(-scaled))
-
-
-def _mixed(parts: list[Array], products: Array, logs: Array) -> Array:
-    total, product = parts[0].copy(), parts[0].copy()
-    for part in parts[1:]:
-        total += part
-        product *= part
-    share = 1.0 / (1.0 + math.exp(-logs[_ODDS]))
-    return np.asarray(share / len(parts) * total + (1.0 - share) * product + math.exp(logs[_LINEAR]) * products)
 
 
 def _cholesky(kernel: Array, noise: float) -> Array:

@@ -18,6 +18,8 @@ from nas_moo.replay.run import CostOracle, Loader, load_named, replay_search
 from nas_moo.replay.table import RecordedTable
 from nas_moo.replay.trace import Trace
 from nas_moo.samplers import SamplerOptions
+from nas_moo.samplers.nsga2 import NSGA2Sampler
+from nas_moo.samplers.screening import Parts
 
 Search: TypeAlias = Callable[[RecordedTable, int, int], Trace]  # of a table, a seed and full trainings at most
 AGAIN, NO_CANDIDATES, ONCE = "drawn again", "no candidates", "each once"
@@ -65,6 +67,11 @@ def named(sampler: str, population: int = 20, **switches: Any) -> Search:
     return by_sampler(partial(load_named, sampler, **switches), population)
 
 
+def with_parts(**parts: bool) -> Search:
+    """Searches with our sampler, some parts of its screening switched off."""
+    return by_sampler(partial(_load_parts, parts))
+
+
 def peer(module: str, sampler: str, population: int = 20, **settings: Any) -> Search:
     """Searches with a class of a module beside this one, which takes the common start itself."""
     return by_sampler(partial(_load_peer, module, sampler, settings), population, start=False)
@@ -78,6 +85,23 @@ def _load_started(
     costs: CostOracle,
 ) -> BaseSampler:
     return StartedSampler(load(genome, options, is_known, costs), genome, options.seed)
+
+
+def _load_parts(
+    parts: dict[str, bool],
+    genome: Genome,
+    options: SamplerOptions,
+    is_known: Callable[[Architecture], bool],
+    costs: CostOracle,
+) -> BaseSampler:
+    return NSGA2Sampler(
+        genome,
+        is_known,
+        population=options.population,
+        seed=options.seed,
+        problem=costs.problem,
+        parts=Parts(**parts),
+    )
 
 
 def _load_peer(
@@ -130,6 +154,9 @@ _GRID = by_sampler(partial(load_named, "grid"), start=False)
 ARMS: dict[str, Arm] = {
     "nsga2": Arm(named("nsga2"), ours=True, costs=True),
     "nsga2-no-screening": Arm(named("nsga2", screening=False), ours=True),
+    "nsga2-no-breeding": Arm(with_parts(bred=False), ours=True, costs=True),
+    "nsga2-no-refining": Arm(with_parts(refined=False), ours=True, costs=True),
+    "nsga2-no-linear": Arm(with_parts(linear=False), ours=True, costs=True),
     "random": Arm(named("random")),
     "grid": Arm(_GRID, start=False, distinct=ONCE, one_seed=True, unfit=_infinite),
     "optuna-nsga2-50": Arm(named("optuna-nsga2", 50)),

@@ -72,6 +72,17 @@ def test_distances_are_those_of_gower():
     assert apart[2][1] == pytest.approx([1, 0, 0.5])
 
 
+def test_distances_of_few_values_are_those_of_the_values_themselves():
+    points = CODES.points(drawn(60))
+    for column, found in enumerate(CODES.axes(points[:40], points[40:])):
+        a, b = points[:40, column], points[40:, column]
+        nominal = isinstance(gene := GENOME.genes[column], Categorical) and not gene.ordered
+        apart = (a[:, None] != b) * 1.0 if nominal else np.abs(a[:, None] - b)
+        hidden = np.isnan(a)[:, None], np.isnan(b)[None]
+        expected = np.where(hidden[0] | hidden[1], hidden[0] != hidden[1], apart)
+        assert found.spread(found.apart) == pytest.approx(expected)
+
+
 def test_children_have_the_genes_of_their_parents_but_for_mutations():
     rng = np.random.default_rng(0)
     mothers, fathers = drawn(400, 1), drawn(400, 2)

@@ -11,25 +11,31 @@ from nas_moo.genome import Genome
 from nas_moo.samplers import Problem
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
-from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Screening, improvement, lognormal_improvement
-from nas_moo.samplers.surrogate import LEAST_NOISE, GaussianProcess
+from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Parts, Screening, ToBeat, lognormal_improvement
+from nas_moo.samplers.surrogate import LEAST_NOISE, GaussianProcess, Kernel
 
 LINE = Genome(Integer("a", 0, 400))
 NONE = np.zeros((0, 1))
+AS_GIVEN = Parts(refined=False)  # the candidates have no children
 
 
 def nothing_known(_):
     return False
 
 
-def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None):
+def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None, parts=AS_GIVEN):
     """Screening after 12 trainings at a = 0, 10, ... 110: the larger, the better and the dearer."""
     problem = Problem(error=0, costs=("cost",), log=(True,), ask=ask, limits=limits or {})
     codes = Codes(LINE)
-    screening = Screening(codes, problem, np.random.default_rng(0))
+    screening = Screening(codes, problem, np.random.default_rng(0), parts)
     for a in range(0, 120, 10):
         screening.learn(codes.encode({"a": a}), np.array([0.6 - a / 250, 1.0 + a]))
     return screening, codes
+
+
+def beating(errors, costs, worst):
+    """Budgets reach as far as the costs."""
+    return ToBeat(errors, costs, costs.min(axis=0), costs.max(axis=0), worst)
 
 
 def rows(codes, *values):
@@ -47,7 +53,7 @@ def test_the_expected_improvement_is_that_of_many_draws():
 def test_a_candidate_improves_budgets_at_its_cost_and_above():
     errors, costs = np.array([0.4, 0.2, 0.5, 0.6]), np.array([[1.0], [2.0], [3.0], [4.0]])
     surely = np.full(2, 1e-6)
-    cheap, dear = improvement(errors, costs, 0.45, np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
+    cheap, dear = beating(errors, costs, 0.45).improvement(np.log([0.1, 0.1]), surely, np.array([[1.0], [3.0]]))
     # the worst that matters, 0.45, is the error to beat below cost 1; then 0.4 up to cost 2, then 0.2 up to cost 4
     assert cheap == pytest.approx(((0.4 - 0.1) * 1 + (0.2 - 0.1) * 2) / 3, rel=1e-3)
     assert dear == pytest.approx((0.2 - 0.1) * 1 / 3, rel=1e-3)
@@ -55,7 +61,7 @@ def test_a_candidate_improves_budgets_at_its_cost_and_above():
 
 def test_a_candidate_worse_than_the_front_is_worth_nothing():
     errors, costs = np.array([0.1, 0.2, 0.3]), np.array([[1.0], [2.0], [3.0]])
-    found = improvement(errors, costs, 0.3, np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))
+    found = beating(errors, costs, 0.3).improvement(np.log([0.25]), np.full(1, 1e-6), np.array([[1.5]]))
     assert found[0] == pytest.approx(0.0)
 
 
@@ -64,8 +70,8 @@ def test_the_order_of_the_costs_does_not_matter(order):
     rng = np.random.default_rng(0)
     errors, costs = rng.uniform(0.1, 0.5, 20), rng.normal(size=(20, 3))
     mean, std, there = rng.normal(-1.5, 0.3, 8), rng.uniform(0.1, 0.4, 8), rng.normal(size=(8, 3))
-    swapped = improvement(errors, costs[:, order], 0.4, mean, std, there[:, order])
-    assert swapped == pytest.approx(improvement(errors, costs, 0.4, mean, std, there))
+    swapped = beating(errors, costs[:, order], 0.4).improvement(mean, std, there[:, order])
+    assert swapped == pytest.approx(beating(errors, costs, 0.4).improvement(mean, std, there))
 
 
 def test_the_surrogate_learns_what_each_gene_does():
@@ -150,6 +156,32 @@ def test_the_promising_candidate_is_chosen_and_a_few_are_asked_for():
     assert len(asked) == explored + 2 * SHORTLIST
 
 
+def test_children_of_the_best_candidates_promise_more_than_those():
+    genome = Genome(*[Integer(f"g{i}", 0, 3) for i in range(6)])
+    codes, rng = Codes(genome), np.random.default_rng(0)
+    screening = Screening(codes, Problem(0, ("cost",), (False,), lambda _: {}), rng)
+    for row in codes.uniform(40, rng):
+        screening.learn(row, np.array([0.5 - 0.07 * row.sum(), row[0]]))
+    candidates = codes.uniform(10, rng)
+    ranked, promise = screening._refined(candidates, np.zeros((0, 6)))
+    promised = promise(*screening._predicted(ranked))
+    assert promised[0] > 1.2 * promise(*screening._predicted(candidates)).max()
+    assert (np.diff(promised) <= 1e-12).all()
+    assert {tuple(row) for row in candidates} < {tuple(row) for row in ranked}
+
+
+def test_a_kernel_of_which_one_part_moved_is_the_kernel_of_those_hyperparameters():
+    codes, rng = Codes(Genome(*[Integer(f"g{i}", 0, 9) for i in range(3)])), np.random.default_rng(0)
+    points = codes.uniform(20, rng)
+    axes, linear = codes.axes(points, points), rng.normal(size=(20, 20))
+    before, after = rng.normal(size=6), rng.normal(size=6)
+    kernel = Kernel(axes, linear, before)
+    for place in range(6):
+        logs = np.r_[after[: place + 1], before[place + 1 :]]
+        kernel = kernel.moved(place, logs)
+        assert kernel.mixed(logs) == pytest.approx(Kernel(axes, linear, logs).mixed(logs))
+
+
 def test_known_ones_are_never_chosen_and_none_is_chosen_of_none():
     screening, codes = on_a_line()
     candidates = rows(codes, 5, 15, 25)
@@ -181,7 +213,7 @@ def test_what_another_worker_trains_promises_less():
 def test_errors_of_zero_below_it_and_all_alike_are_learned_from(error):
     problem = Problem(error=1, costs=("cost",), log=(False,), ask=lambda a: {"cost": float(a["a"])})
     codes = Codes(LINE)
-    screening = Screening(codes, problem, np.random.default_rng(0))
+    screening = Screening(codes, problem, np.random.default_rng(0), AS_GIVEN)
     for a in range(0, 120, 10):
         screening.learn(codes.encode({"a": a}), np.array([float(a), error(a)]))
     assert screening.best(rows(codes, 125, 250), nothing_known, NONE)["a"] in (125, 250)
