@@ -49,6 +49,15 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allow_uncounted(parser: argparse.ArgumentParser) -> None:
+    """``--allow-uncounted``."""
+    parser.add_argument(
+        "--allow-uncounted",
+        action="store_true",
+        help="operators whose FLOPs are not known count nothing and are named, instead of ending the count",
+    )
+
+
 def read_limits(given: list[str]) -> dict[str, str | float]:
     """``["latency=2ms"]`` as ``{"latency": "2ms"}``."""
     limits: dict[str, str | float] = {}

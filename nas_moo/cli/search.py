@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from nas_moo.cli.options import Commands, add_limits, add_storage, print_json, read_limits
+from nas_moo.cli.options import Commands, add_allow_uncounted, add_limits, add_storage, print_json, read_limits
 
 
 def add(commands: Commands) -> None:
@@ -39,6 +39,7 @@ def add(commands: Commands) -> None:
     how.add_argument(
         "--seed-architectures", metavar="FILE", help="JSON or CSV of architectures to train first, in this order"
     )
+    add_allow_uncounted(how)  # type: ignore[arg-type]
     how.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
     how.add_argument("--validation", default="holdout", help="holdout or kfold:K (default: %(default)s)")
     how.add_argument("--seed", type=int, default=0, help="of split, trainings and sampler (default: %(default)s)")
@@ -82,6 +83,7 @@ def run(parsed: argparse.Namespace) -> int:
         threads=parsed.threads,
         screening=not parsed.no_screening,
         seed_architectures=parsed.seed_architectures,
+        allow_uncounted=parsed.allow_uncounted,
     )
     storage = default_storage(parsed.storage)
     with Display(setup) as display:

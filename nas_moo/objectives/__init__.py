@@ -111,7 +111,7 @@ def known_objectives() -> tuple[str, ...]:
     return (*_HOMES, _LATENCY)
 
 
-def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> Objective:
+def load_objective(reference: str, *, device: torch.device, batch: int = 1, allow_uncounted: bool = False) -> Objective:
     """Find an objective.
 
     Args:
@@ -119,6 +119,7 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> O
             can be made without arguments, or an instance.
         device: The device at hand; chooses what ``latency`` means, and is where it is measured.
         batch: Examples a call, for the latency objectives. FLOPs are always those of one example.
+        allow_uncounted: For flops: leave out operators whose count is not known, and mark the measurement.
 
     Raises:
         UnknownNameError: no such name.
@@ -133,6 +134,8 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> O
         raise UnknownNameError("objective", reference, known_objectives(), also="Or your own: my_file.py:Name.")
     module, _, attribute = _HOMES[name].partition(":")
     made = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    if name == "flops":
+        return cast("Objective", made(allow_uncounted=allow_uncounted))
     return cast("Objective", made(device, batch=batch) if name == "latency_eager" else made())
 
 

@@ -165,6 +165,7 @@ def configure(
     threads: int = 1,
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
+    allow_uncounted: bool = False,
 ) -> Setup:
     """Check and load everything a search is told.
 
@@ -184,7 +185,11 @@ def configure(
     where = resolve_device(device)
     if batch != 1 and not any(_is_latency(o) for o in objectives):
         raise UserInputError("only latency is timed in batches", value=f"--batch {batch}", do="Leave out --batch.")
-    measured = tuple(load_objective(o, device=where, batch=batch) for o in objectives)
+    if allow_uncounted and "flops" not in objectives:
+        raise UserInputError(
+            "only flops can leave operators uncounted", value="--allow-uncounted", do="Leave it out, or measure flops."
+        )
+    measured = tuple(load_objective(o, device=where, batch=batch, allow_uncounted=allow_uncounted) for o in objectives)
     _check_objectives(measured)
     if validation != "holdout" and not any(o.stage == "trained" for o in measured):
         raise UserInputError(

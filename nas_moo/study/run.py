@@ -51,6 +51,7 @@ def search(
     threads: int = 1,
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
+    allow_uncounted: bool = False,
     study: str | None = None,
     storage: str | Path | None = None,
     listener: Listener | None = None,
@@ -77,6 +78,7 @@ def search(
         screening: False: "nsga2" trains each child that it breeds, not the most promising.
         seed_architectures: Trained first, in this order, those that are not known: a JSON or CSV file, or a list of
             mappings from gene to value.
+        allow_uncounted: Operators whose FLOPs are not known count nothing, and mark the model; otherwise they fail it.
         study: Its name; default ``SPACE-DATA``.
         storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.
         listener: Is handed each event of the log.
@@ -89,6 +91,7 @@ def search(
         space, data, objectives, study=study, trials=trials, epochs=epochs, sampler=sampler, population=population,
         grid_steps=grid_steps, seed=seed, validation=validation, limits=max, time_limit=seconds(time_limit),
         device=device, batch=batch, threads=threads, screening=screening, seed_architectures=seed_architectures,
+        allow_uncounted=allow_uncounted,
     )  # fmt: skip
     return run(setup, default_storage(storage), listener)
 
