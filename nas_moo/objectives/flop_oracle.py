@@ -56,12 +56,11 @@ def tally_on_meta(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tally:
     given = tuple(t.detach().to("meta") for t in inputs)
     try:
         return _tally(model, given, "cpu")
-    except Exception:
+    except Exception as own:
         try:  # a network that makes tensors without saying on which device they shall be
             return _tally(model, given, "meta")
-        except Exception:  # noqa: BLE001, S110 - the first error is the network's own
-            pass
-        raise
+        except Exception:  # noqa: BLE001 - the first error is the network's own
+            raise own from None
 
 
 def _tally(model: nn.Module, inputs: tuple[Tensor, ...], default_device: str) -> Tally:
