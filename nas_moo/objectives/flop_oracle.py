@@ -56,7 +56,7 @@ def tally_on_meta(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tally:
     given = tuple(t.detach().to("meta") for t in inputs)
     try:
         return _tally(model, given, "cpu")
-    except Exception as own:
+    except Exception as own:  # noqa: BLE001 - it is raised below
         try:  # a network that makes tensors without saying on which device they shall be
             return _tally(model, given, "meta")
         except Exception:  # noqa: BLE001 - the first error is the network's own
