@@ -13,7 +13,7 @@ from nas_moo.samplers.surrogate import GaussianProcess
 
 MOST_POINTS = 128
 NOISE = 1e-3  # of exact costs; timed ones make it grow
-GROWTH = 1.2  # of what is known, until a model is fitted anew
+GROWTH = 1.5  # of what is known, until a model is fitted anew
 _LEARNING = 4  # fits in a row
 
 
