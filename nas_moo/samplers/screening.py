@@ -12,24 +12,26 @@ by those that they have.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from nas_moo.genome import Architecture
-from nas_moo.pareto import Array, nondominated, staircase
+from nas_moo.pareto import Array, nondominated
 from nas_moo.samplers import Problem
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
+from nas_moo.samplers.improvement import ToBeat
 from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
 ROUNDS, PARENTS, CHILDREN = 2, 16, 64  # of the evolution of candidates
+RECENT = 50  # trainings that say what a new one costs, where pruned ones can go on
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
 FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
@@ -53,6 +55,21 @@ class Parts:
 WHOLE = Parts()
 
 
+@dataclass(frozen=True, eq=False)
+class Paused:
+    """A pruned training that can go on.
+
+    Attributes:
+        place: Among all that was learned.
+        row: Its genes.
+        remaining: Share of the training that is before it.
+    """
+
+    place: int
+    row: Array
+    remaining: float
+
+
 class Screening:
     """Ranks candidates by what their training is expected to add to the front."""
 
@@ -64,22 +81,36 @@ class Screening:
         self._model = GaussianProcess(codes, len(problem.costs), rng, linear=parts.linear)
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
+        self._paused: dict[bytes, Paused] = {}
+        self._prices: deque[float] = deque(maxlen=RECENT)
+        self._spreads = list[float]()  # of pruned trainings, whose errors are predictions; 0 of complete ones
         self._learned_at, self._explored = 0, False
 
     def __len__(self) -> int:
-        return len(self._errors)
+        return self._spreads.count(0.0)
 
-    def learn(self, row: Array, values: Array) -> None:
-        """A training ended.
+    def learn(self, row: Array, values: Array, spread: float = 0.0, remaining: float = np.inf) -> None:
+        """A training ended, or was pruned.
 
         Args:
             row: What was trained.
-            values: The objectives in the study's order.
+            values: The objectives in the study's order; of a pruned training the error that is predicted.
+            spread: Standard deviation of the logarithm of that prediction; 0 of a complete training.
+            remaining: Share of the training that a pruned one has before it; infinite where it cannot go on.
         """
-        costs = self._scaled(np.delete(values, self._problem.error))
+        error, costs = float(values[self._problem.error]), self._scaled(np.delete(values, self._problem.error))
+        before = self._paused.pop(row.tobytes(), None)
+        place = len(self._errors) if before is None else before.place
+        if np.isfinite(remaining):
+            self._paused[row.tobytes()] = Paused(place, row, remaining)
+        self._prices.append(1.0 - remaining if np.isfinite(remaining) else 1.0)
+        if before is not None:
+            self._errors[place], self._spreads[place] = error, spread
+            return
         self._points.append(self._codes.points(row[None])[0])
         self._costs.append(costs)
-        self._errors.append(float(values[self._problem.error]))
+        self._errors.append(error)
+        self._spreads.append(spread)
         self._cost_model.learn(self._points[-1][None], costs[None])
 
     def best(self, rows: Array, is_known: Callable[[Architecture], bool], waiting: Array) -> dict[str, Any] | None:
@@ -101,7 +132,22 @@ class Screening:
         if not chosen:
             return None
         points, told = self._ask(chosen)
-        return list(chosen.values())[int(np.argmax(promise(points, self._cost_model.filled(points, told))))]
+        promised = promise(points, self._cost_model.filled(points, told))
+        if (paused := self._worth_going_on(promise, float(promised.max()), waiting)) is not None:
+            return self._codes.decode(paused.row)
+        return list(chosen.values())[int(np.argmax(promised))]
+
+    def _worth_going_on(self, promise: Callable[[Array, Array], Array], best: float, waiting: Array) -> Paused | None:
+        """The pruned training that promises more for each epoch that it still takes than a new one; None without."""
+        running = {row.tobytes() for row in waiting}
+        paused = [p for key, p in self._paused.items() if key not in running]
+        if not paused:
+            return None
+        places = [p.place for p in paused]
+        promised = promise(np.array(self._points)[places], np.array(self._costs)[places])
+        rates = promised / np.array([p.remaining for p in paused])
+        first = int(np.argmax(rates))
+        return paused[first] if rates[first] * float(np.mean(self._prices)) > max(best, 0.0) else None
 
     def _refined(self, rows: Array, waiting: Array) -> tuple[Array, Callable[[Array, Array], Array]]:
         """The candidates and children of the best of them, best first; and what tells it.
@@ -159,23 +205,29 @@ class Screening:
             around: Costs that budgets reach to beside those of trainings, shape (n, costs).
         """
         points, costs = np.array(self._points), np.array(self._costs)
-        errors = np.array(self._errors)
-        base = _base(errors)
-        target = np.log(errors - base)
+        errors, complete = np.array(self._errors), np.array(self._spreads) == 0
+        base = _base(errors[complete])
+        above = errors - base
+        above[~complete] = np.maximum(above[~complete], above[complete].min() / 2)  # a prediction may be below the base
+        target, noise = np.log(above), (np.array(self._spreads) * errors / above) ** 2
         learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
         self._learned_at = len(target) if learn else self._learned_at
         keep = self._kept(costs, target)
-        self._model.fit(points[keep], costs[keep], target[keep], learn=learn)
+        noise, counting = noise[keep], complete[keep]
+        self._model.fit(points[keep], costs[keep], target[keep], learn=learn, noise=noise)
         if len(waiting):  # as if they had ended as expected
             there, there_costs = self._predicted(waiting)
             expected = self._model.predict(there, there_costs).mean
             points, costs = np.concatenate([points[keep], there]), np.concatenate([costs[keep], there_costs])
-            self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False)
+            noise, counting = np.r_[noise, np.zeros(len(there))], np.r_[counting, np.ones(len(there), dtype=bool)]
+            self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False, noise=noise)
         else:
             costs = costs[keep]
-        seen, worst = np.exp(self._model.fitted), float(np.median(errors[:START])) - base
+        worst = float(np.median(errors[complete][:START])) - base
         reach = np.concatenate([costs, around])
-        to_beat = ToBeat(seen, costs, reach.min(axis=0), reach.max(axis=0), worst)
+        # What was pruned is nobody's to deploy, so it is nothing to beat.
+        seen, rivals = np.exp(self._model.fitted)[counting], costs[counting]
+        to_beat = ToBeat(seen, rivals, reach.min(axis=0), reach.max(axis=0), worst)
 
         def promise(points: Array, candidate_costs: Array) -> Array:
             coming = self._model.predict(points, candidate_costs)
@@ -198,53 +250,6 @@ class Screening:
 
     def _scaled(self, costs: Array) -> Array:
         return np.asarray(np.where(self._log, np.log(np.where(self._log, costs, 1.0)), costs))
-
-
-@dataclass(frozen=True, eq=False)
-class ToBeat:
-    """What a new training has to beat.
-
-    Attributes:
-        errors: Of what was trained, shape (n,).
-        costs: Of the same, shape (n, costs).
-        low: The lowest budget of each cost, shape (costs,).
-        high: The highest.
-        worst: What larger errors count as, and budgets that nothing meets.
-    """
-
-    errors: Array
-    costs: Array
-    low: Array
-    high: Array
-    worst: float
-
-    def improvement(self, mean: Array, std: Array, costs: Array) -> Array:
-        """Expected improvement by each candidate, averaged over budgets on each cost by itself.
-
-        Along one cost, the error to beat under a budget is a falling staircase. What a candidate is expected to take
-        off it, integrated over the budgets that it meets and divided by the cost's range, is the expected fall of a
-        user's error who draws a budget at random.
-
-        Args:
-            mean: Of the candidates' log error, shape (candidates,).
-            std: Of the same.
-            costs: Shape (candidates, costs).
-        """
-        total: Array = np.zeros(len(mean))
-        for cost, low, high, at in zip(self.costs.T, self.low, self.high, costs.T, strict=True):
-            steps, thresholds = staircase(cost, np.minimum(self.errors, self.worst))
-            edges = np.r_[low, steps, high]
-            width = np.clip(edges[None, 1:] - np.maximum(edges[None, :-1], at[:, None]), 0.0, None)
-            gain = lognormal_improvement(np.r_[self.worst, thresholds], mean, std)
-            total += (width * gain).sum(axis=1) / max(high - low, 1e-9)
-        return total
-
-
-def lognormal_improvement(threshold: Array, mean: Array, std: Array) -> Array:
-    """Expected amount by which exp(Normal(mean, std)) falls below each threshold, shape (candidates, thresholds)."""
-    z = (np.log(np.maximum(threshold, 1e-300))[None, :] - mean[:, None]) / std[:, None]
-    expected = np.exp(mean + std**2 / 2)[:, None]
-    return np.asarray(threshold[None, :] * ndtr(z) - expected * ndtr(z - std[:, None]))
 
 
 def _base(errors: Array) -> float:

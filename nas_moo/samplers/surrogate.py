@@ -59,7 +59,7 @@ class GaussianProcess:
         self._spread = np.array([1.0] * lengths + list(_SPREADS))
         self.logs = self._start.copy()  # of the length scales, the odds of the mean, the linear part, the noise
 
-    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool) -> None:
+    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool, noise: Array | None = None) -> None:
         """Take in all that is known.
 
         Args:
@@ -67,6 +67,7 @@ class GaussianProcess:
             costs: Logarithms of known costs, shape (n, costs).
             target: Shape (n,).
             learn: Improve the hyperparameters, too.
+            noise: Variance of each target beyond that of a single training, shape (n,); None: nowhere any.
 
         Raises:
             numpy.linalg.LinAlgError: no kernel of these is positive definite.
@@ -76,10 +77,11 @@ class GaussianProcess:
         self._points, self._costs = points, self._scaled(costs)
         self._center, self._scale = float(target.mean()), max(float(target.std()), 1e-9)
         self._target = (target - self._center) / self._scale
+        self._extra = np.zeros(len(target)) if noise is None else noise / self._scale**2
         kernel = Kernel(self._axes(points, self._costs), self._linear(self._costs), self.logs)
         if learn:
             kernel = self._learn(kernel)
-        self._factor = _cholesky(kernel.mixed(self.logs), math.exp(self.logs[_NOISE]))
+        self._factor = _cholesky(kernel.mixed(self.logs), self._noise(self.logs))
         self._weights = cho_solve((self._factor, True), self._target, check_finite=False)
 
     @property
@@ -91,8 +93,7 @@ class GaussianProcess:
     @property
     def fitted(self) -> Array:
         """The means at the points of the fit."""
-        noise = math.exp(self.logs[_NOISE])
-        return np.asarray((self._target - noise * self._weights) * self._scale + self._center)
+        return np.asarray((self._target - self._noise(self.logs) * self._weights) * self._scale + self._center)
 
     def mean(self, points: Array, costs: Array) -> Array:
         """Mean at other points with known log costs; cheaper than ``predict``."""
@@ -107,6 +108,10 @@ class GaussianProcess:
         variance = np.maximum(prior - (half**2).sum(axis=0), 1e-9)
         mean = across @ self._weights
         return Prediction(mean * self._scale + self._center, np.sqrt(variance) * self._scale)
+
+    def _noise(self, logs: Array) -> Array:
+        """The variance of each target."""
+        return np.asarray(math.exp(logs[_NOISE]) + self._extra)
 
     def _learn(self, kernel: Kernel) -> Kernel:
         """Try a step up and a step down along some hyperparameters; gives the kernel of the highest evidence."""
@@ -143,7 +148,7 @@ class GaussianProcess:
         if logs[_NOISE] < math.log(LEAST_NOISE) or logs[:_ODDS].min(initial=0.0) < math.log(LEAST_LENGTH):
             return -math.inf
         try:
-            lower = _cholesky(kernel.mixed(logs), math.exp(logs[_NOISE]))
+            lower = _cholesky(kernel.mixed(logs), self._noise(logs))
         except np.linalg.LinAlgError:
             return -math.inf
         half = _half_solve(lower, self._target)
@@ -188,7 +193,7 @@ def _matern(axis: Axis, log: float) -> Array:
     return axis.spread((1.0 + scaled) * np.exp(-scaled))
 
 
-def _cholesky(kernel: Array, noise: float) -> Array:
+def _cholesky(kernel: Array, noise: Array) -> Array:
     kernel.flat[:: len(kernel) + 1] += noise
     return np.asarray(cholesky(kernel, lower=True, overwrite_a=True, check_finite=False))
 
