@@ -108,7 +108,7 @@ def test_what_was_given_up_goes_on_where_the_rule_has_changed_and_pays_for_the_r
 def test_our_sampler_lets_pruned_trainings_go_on(tiny):
     """No row is trained twice: one that comes again goes on from where it was given up."""
     pruning = Pruning(load_pruner("front", 0.5), 0.5, 0.0, thaw=True)
-    trace = replay_search(tiny, partial(load_named, "nsga2"), SamplerOptions(seed=1), 22, pruning)
+    trace = replay_search(tiny, partial(load_named, "nsga2"), SamplerOptions(seed=1), 40, pruning)
     assert trace.pruning.thawed > 0
     for row in set(trace.rows.tolist()):
         mine = trace.rows == row
