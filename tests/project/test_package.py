@@ -60,6 +60,7 @@ def test_the_wheel_declares_its_command_licence_and_entry_points(wheel):
         ("from nas_moo import Genome, Integer, Measurement, Recipe, load_space", set()),
         ("import nas_moo.objectives", set()),
         ("import nas_moo.pareto", {"moocore"}),
+        ("from nas_moo.pruners import load_pruner; load_pruner('front')", {"moocore"}),
         ("import nas_moo.results, nas_moo.choose", {"moocore", "pandas"}),
         ("import nas_moo.objectives.latency, nas_moo.device", {"torch"}),
     ],

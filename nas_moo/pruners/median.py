@@ -1,0 +1,66 @@
+"""The median rule, on error alone: blind to costs, so it gives up the small networks, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas_moo.pareto import Array
+from nas_moo.pruners.base import FinishedCurves, Verdict, check_curve
+from nas_moo.pruners.curves import CurveModel
+from nas_moo.pruners.rank import START, expected, first_point
+
+BLIND = (
+    "It looks at the error alone. On recorded tables that gives up the small networks, which train slowly and are on "
+    "the front because they are small: half of the front's hypervolume was lost. Use front or rank."
+)
+
+
+@dataclass(frozen=True)
+class MedianPruner:
+    """Gives up what is worse than the median of the finished trainings at the same epoch (Golovin et al. 2017)."""
+
+    name = "median"
+    caution = BLIND
+
+    def fit(self, finished: FinishedCurves) -> MedianRule:
+        """See ``Pruner``."""
+        return MedianRule(finished)
+
+
+@dataclass(frozen=True, eq=False)
+class MedianRule:
+    """``MedianPruner``, fitted."""
+
+    finished: FinishedCurves
+
+    @cached_property
+    def _medians(self) -> Array:
+        best = np.minimum.accumulate(self.finished.curves, axis=1)
+        return np.asarray(np.median(best, axis=0))
+
+    @cached_property
+    def _model(self) -> CurveModel:
+        return CurveModel(self.finished)
+
+    def decide(self, curve: Array, low: Array, high: Array) -> Verdict:
+        """See ``Rule``."""
+        check_curve(curve, low, high, self.finished)
+        epochs, n, point = self.finished.epochs, len(self.finished), len(curve) - 1
+        seen = {"epoch": float(epochs[point]), "last_error": float(curve[-1]), "finished": n}
+        if n < START:
+            return Verdict(False, f"too few finished trainings: {n} of {START}", seen)
+        if not first_point(epochs) <= point < len(epochs) - 1:
+            return Verdict(False, "this epoch is not judged", seen)
+        bound, best = float(self._medians[point]), float(curve.min())
+        seen["bound"] = bound
+        if best <= bound:
+            return Verdict(False, f"the lowest error, {best:.4g}, is within the median of the finished trainings", seen)
+        return Verdict(
+            True,
+            f"the lowest error after {epochs[point]:g} epochs, {best:.4g}, is above the median of the finished "
+            f"trainings, {bound:.4g}",
+            seen | expected(self._model, curve),
+        )
