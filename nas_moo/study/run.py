@@ -51,6 +51,10 @@ def search(
     threads: int = 1,
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
+    pruner: str | None = None,
+    pruner_quantile: float | None = None,
+    control_share: float | None = None,
+    thaw: bool = True,
     study: str | None = None,
     storage: str | Path | None = None,
     listener: Listener | None = None,
@@ -77,6 +81,12 @@ def search(
         screening: False: "nsga2" trains each child that it breeds, not the most promising.
         seed_architectures: Trained first, in this order, those that are not known: a JSON or CSV file, or a list of
             mappings from gene to value.
+        pruner: Who stops trainings early: "front", "rank", "median", "halving", "never", or "optuna:" and a class of
+            ``optuna.pruners``; default "front" where there is one trained objective.
+        pruner_quantile: Of "front": the share of trainings that may end below what it thought possible.
+        control_share: Share of its decisions that are overruled at random, to know what they are worth, once there are
+            40 such controls; before, a quarter.
+        thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
         study: Its name; default ``SPACE-DATA``.
         storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.
         listener: Is handed each event of the log.
@@ -89,6 +99,7 @@ def search(
         space, data, objectives, study=study, trials=trials, epochs=epochs, sampler=sampler, population=population,
         grid_steps=grid_steps, seed=seed, validation=validation, limits=max, time_limit=seconds(time_limit),
         device=device, batch=batch, threads=threads, screening=screening, seed_architectures=seed_architectures,
+        pruner=pruner, pruner_quantile=pruner_quantile, control_share=control_share, thaw=thaw,
     )  # fmt: skip
     return run(setup, default_storage(storage), listener)
 

@@ -111,7 +111,7 @@ def test_a_study_of_another_sampler_goes_on_with_ours_and_breeds_from_all_of_it(
     result = searched(sampler="nsga2", trials=9, epochs=1)
     assert len(result.complete) == 9
     assert result.trials["digest"][6] == chosen.digest
-    sampler = workers[1].study.optuna.sampler
+    sampler = workers[1].sampler.base
     sampler._absorb(workers[1].study.trials())
     assert len(sampler._population.members) == 9
 
