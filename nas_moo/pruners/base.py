@@ -120,6 +120,10 @@ class Pruner(Protocol):
         """A rule for trainings of the same study; the caller keeps it until another training has finished."""
         ...
 
+    def cautious(self) -> Pruner:
+        """One that gives up less; itself where it knows no other way."""
+        ...
+
 
 def check_curve(curve: Array, low: Array, high: Array, finished: FinishedCurves) -> None:
     """Refuse a curve that no training of the study can have.

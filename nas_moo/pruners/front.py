@@ -18,7 +18,7 @@ import numpy as np
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Rule, Verdict, check_curve, check_quantile
 from nas_moo.pruners.curves import CurveModel
-from nas_moo.pruners.rank import RankPruner
+from nas_moo.pruners.rank import MARGIN, RankPruner
 from nas_moo.pruners.rivals import Rivals
 
 QUANTILE = 0.1
@@ -33,9 +33,11 @@ class FrontPruner:
 
     Attributes:
         quantile: Share of trainings that may end below what was thought possible at one of the points.
+        margin: Of ``rank``, where there are no curves to model.
     """
 
     quantile: float = QUANTILE
+    margin: float = MARGIN
     name = "front"
     caution = None
 
@@ -45,8 +47,12 @@ class FrontPruner:
     def fit(self, finished: FinishedCurves) -> Rule:
         """See ``Pruner``."""
         if len(finished.epochs) < FEWEST_POINTS:
-            return RankPruner().fit(finished)
+            return RankPruner(self.margin).fit(finished)
         return FrontRule(finished, self.quantile)
+
+    def cautious(self) -> FrontPruner:
+        """Half the quantile, twice the margin."""
+        return FrontPruner(self.quantile / 2, 2 * self.margin)
 
 
 @dataclass(frozen=True, eq=False)

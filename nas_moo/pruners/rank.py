@@ -36,6 +36,10 @@ class RankPruner:
         """See ``Pruner``."""
         return RankRule(finished, self.margin)
 
+    def cautious(self) -> RankPruner:
+        """Twice the margin."""
+        return RankPruner(2 * max(self.margin, 0.05))
+
 
 @dataclass(frozen=True, eq=False)
 class RankRule:

@@ -1,0 +1,237 @@
+"""The control arm: some trainings that a rule would give up are trained on, so that what it cuts wrongly can be known.
+
+Who is a control is decided by one coin a trial, from the study's seed and the trial's number alone. A quarter of the
+stopped are, until there are ``ENOUGH``, and then a twentieth. What they end with says, with an interval, how often the
+rule was wrong, and what that cost; where that is too much, the rule turns more cautious.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_moo.errors import UserInputError
+from nas_moo.objectives.intervals import wilson
+from nas_moo.pareto import Array, hypervolume
+from nas_moo.pruners.base import FinishedCurves, Pruner
+from nas_moo.pruners.rivals import Rivals
+
+ENOUGH = 40  # controls, after which few more are taken
+SHARE, SHARE_LATER = 0.25, 0.05
+ALLOWED = 0.05  # share of non-dominated controls that is surely too many
+LEAST = 10  # controls, before a rule turns more cautious by them
+BUDGETS = 20
+RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Control:
+    """A training that was trained on although a rule had stopped it.
+
+    Attributes:
+        place: Among the complete trainings.
+        bound: The final error that the rule thought possible at best; None where it gave none.
+        level: How often the rule had turned more cautious before.
+    """
+
+    place: int
+    bound: float | None = None
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """Of so many, this many: with the Wilson interval of 95 %; from 0 to 1 where there is none."""
+
+    hits: int
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the share."""
+        return wilson(self.hits, self.n) if self.n else (0.0, 1.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        low, high = self.interval
+        return {"hits": self.hits, "n": self.n, "low": low, "high": high}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the pruned trainings would have added, had they been trained, estimated from what controls did add.
+
+    Each control is added alone to the complete trainings that no rule had stopped, and the mean gain counts for each
+    pruned training. Several that would have replaced each other are so counted one by one: the estimate is on the high
+    side. The interval of 95 % is a bootstrap over the controls.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ControlReport:
+    """What the control arm says.
+
+    Attributes:
+        pruned: Trainings that were given up.
+        nondominated: Controls that no complete training dominates.
+        below: Controls that ended below their bound, of those that have one: the calibration.
+        hypervolume: Estimated loss, as a share of that of all complete trainings; None without controls.
+        regret: Estimated loss of budget regret, in units of the error, over ``BUDGETS`` budgets of the first cost.
+    """
+
+    pruned: int
+    nondominated: Share
+    below: Share
+    hypervolume: Loss | None
+    regret: Loss | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        losses = {"hypervolume_loss": self.hypervolume, "regret_loss": self.regret}
+        return {
+            "pruned": self.pruned,
+            "controls": self.nondominated.n,
+            "nondominated": self.nondominated.to_dict(),
+            "below_bound": self.below.to_dict(),
+            **{name: None if loss is None else vars(loss) for name, loss in losses.items()},
+        }
+
+
+def check_share(share: float | None) -> float | None:
+    """Return a share of controls that can be one.
+
+    Raises:
+        UserInputError: it is outside [0, 1].
+    """
+    if share is not None and not 0 <= share <= 1:
+        raise UserInputError("the share of controls is none", value=share, do="Give a number from 0 to 1.")
+    return share
+
+
+def is_control(seed: int, number: int, controls: int, share: float | None = None) -> bool:
+    """Whether a trial is trained on should a rule stop it.
+
+    Args:
+        seed: Of the study.
+        number: Of the trial.
+        controls: How many there are.
+        share: Of the stopped; None: a quarter, and later a twentieth.
+    """
+    if share is None:
+        share = SHARE if controls < ENOUGH else SHARE_LATER
+    return coin(seed, number) < share
+
+
+def coin(seed: int, number: int) -> float:
+    """A number from 0 to 1 that is the same on every machine, and for every worker."""
+    told = hashlib.blake2b(f"control {seed} {number}".encode(), digest_size=8).digest()
+    return int.from_bytes(told, "big") / 2**64
+
+
+def judge_controls(complete: FinishedCurves, controls: Sequence[Control], pruned: int) -> ControlReport:
+    """What the controls ended with, beside all complete trainings.
+
+    Args:
+        complete: The complete trainings, controls included.
+        controls: Some of them.
+        pruned: Trainings that were given up.
+    """
+    bounded = [c for c in controls if c.bound is not None]
+    below = sum(complete.final[c.place] < c.bound for c in bounded if c.bound is not None)
+    losses = _losses(complete, [c.place for c in controls], pruned) if controls else (None, None)
+    nondominated = sum(not is_dominated(complete, c.place) for c in controls)
+    return ControlReport(pruned, Share(nondominated, len(controls)), Share(int(below), len(bounded)), *losses)
+
+
+def is_dominated(finished: FinishedCurves, place: int) -> bool:
+    """Whether another is better at costs no higher, or as good and cheaper beyond the intervals."""
+    high, error = finished.high[place], float(finished.final[place])
+    best = Rivals(finished).best(finished.final, high)
+    if best is not None and finished.final[best] < error:
+        return True
+    as_good = (finished.final == error) & (finished.low <= high).all(axis=1)
+    return bool((as_good & (finished.high < finished.low[place]).any(axis=1)).any())
+
+
+def cautious_level(complete: FinishedCurves, controls: Sequence[Control], quantile: float | None) -> int:
+    """How often a rule should have turned more cautious by now.
+
+    It does where, among the controls that it stopped at its present level, surely more than a twentieth are
+    non-dominated, or surely more than the quantile ended below their bound.
+
+    Args:
+        complete: The complete trainings.
+        controls: Some of them.
+        quantile: That was asked for; None for a rule without.
+    """
+    level = 0
+    while True:
+        here = [c for c in controls if c.level == level]
+        if len(here) < LEAST or not _too_bold(judge_controls(complete, here, 0), quantile, level):
+            return level
+        level += 1
+
+
+def at_level(pruner: Pruner, level: int) -> Pruner:
+    """The pruner that has turned more cautious so often."""
+    for _ in range(level):
+        pruner = pruner.cautious()
+    return pruner
+
+
+def _too_bold(report: ControlReport, quantile: float | None, level: int) -> bool:
+    if report.nondominated.interval[0] > ALLOWED:
+        return True
+    return quantile is not None and report.below.interval[0] > quantile / 2**level
+
+
+def _losses(complete: FinishedCurves, places: Sequence[int], pruned: int) -> tuple[Loss, Loss]:
+    """Of hypervolume and of budget regret."""
+    others = np.setdiff1d(np.arange(len(complete)), places)
+    points = _unit(complete)
+    reference = np.ones(points.shape[1])
+    whole, without = hypervolume(points, reference), hypervolume(points[others], reference)
+    gains = [hypervolume(points[[*others, p]], reference) - without for p in places]
+    budgets = np.geomspace(*_ends(complete.high[:, 0])) if (complete.high[:, 0] > 0).all() else np.zeros(0)
+    found = _best_within(complete, others, budgets)
+    falls = [float((found - np.minimum(found, _best_within(complete, np.array([p]), budgets))).mean()) for p in places]
+    return _loss(np.array(gains) / max(whole, 1e-12), pruned), _loss(np.array(falls), pruned)
+
+
+def _loss(gains: Array, pruned: int) -> Loss:
+    drawn = np.random.default_rng(0).integers(len(gains), size=(RESAMPLES, len(gains)))
+    low, high = np.quantile(gains[drawn].mean(axis=1), (0.025, 0.975))
+    return Loss(float(gains.mean()) * pruned, float(low) * pruned, float(high) * pruned)
+
+
+def _ends(cost: Array) -> tuple[float, float, int]:
+    return float(cost.min()), float(cost.max()), BUDGETS
+
+
+def _best_within(complete: FinishedCurves, places: Any, budgets: Array) -> Array:
+    """The lowest error within each budget of the first cost; the median of all where there is none, or a worse one."""
+    none = float(np.median(complete.final))
+    within = complete.high[places, 0][:, None] <= budgets * (1 + 1e-12)
+    errors = np.where(within, complete.final[places][:, None], none)
+    return np.asarray(np.minimum(errors.min(axis=0, initial=none), none))
+
+
+def _unit(complete: FinishedCurves) -> Array:
+    """The objectives in a box from 0 to 1: the error up to its median, costs in the logarithm where they have one."""
+    middle = (complete.low + complete.high) / 2
+    columns = [np.minimum(complete.final, np.median(complete.final)), *(_log(c) for c in middle.T)]
+    values = np.column_stack(columns)
+    low, span = values.min(axis=0), np.ptp(values, axis=0)
+    return np.asarray((values - low) / np.where(span > 0, span, 1.0))
+
+
+def _log(cost: Array) -> Array:
+    return np.log(cost) if (cost > 0).all() else cost
