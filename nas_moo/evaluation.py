@@ -96,6 +96,7 @@ class Judgement:
         rival_error: What that one had.
         finished: How many finished trials the decision stood on.
         quantile: Share of trainings that may end below their bound; None for pruners without.
+        level: How often the pruner had turned more cautious before, by what controls had shown.
         costs: What the training costs, by objective, as it was known before.
     """
 
@@ -110,6 +111,7 @@ class Judgement:
     rival_error: float | None
     finished: int
     quantile: float | None
+    level: int
     costs: Mapping[str, float]
 
 

@@ -26,7 +26,7 @@ _FIRST_COLUMNS = (
 )  # fmt: skip
 PRUNING_COLUMNS = (
     "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "rival",
-    "rival_error", "finished", "reason",
+    "rival_error", "finished", "level", "reason",
 )  # fmt: skip
 TRIAL_COLUMNS = (*_FIRST_COLUMNS, "seconds", "worker", "started", "front")  # no objective may have these names
 
@@ -48,7 +48,7 @@ class StudyResult:
         measurements: A row a measurement: ``number, id, objective, value, low, high, unit, interval, n, method,
             details``.
         prunings: A row a decision to stop a training, followed or (``control``) overruled: ``number, id, control,
-            pruner, quantile, epoch, last_error, predicted, bound, rival, rival_error, finished, reason``; see
+            pruner, quantile, epoch, last_error, predicted, bound, rival, rival_error, finished, level, reason``; see
             ``Judgement``.
     """
 
@@ -247,7 +247,9 @@ def _prunings_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=list(PRUNING_COLUMNS))
     numbers = ("quantile", "last_error", "predicted", "bound", "rival_error")
-    return table.astype({"control": bool, "rival": "Int64"} | dict.fromkeys(numbers, float))
+    table[list(numbers)] = table[list(numbers)].astype(float)
+    table["control"], table["rival"] = table["control"].astype(bool), table["rival"].astype("Int64")
+    return table
 
 
 def _measurements_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:

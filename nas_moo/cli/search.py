@@ -51,7 +51,7 @@ def add(commands: Commands) -> None:
         "--control-share",
         type=float,
         metavar="S",
-        help="of its decisions, overruled at random to learn what they are worth (default: 0.25, after 40: 0.05)",
+        help="of its decisions, overruled to learn what they are worth (default: 0.25, and 0.05 after 40)",
     )
     how.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on")
     how.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")

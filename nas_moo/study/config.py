@@ -17,6 +17,7 @@ from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.objectives import Objective, load_objective
 from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, OPTUNA, WITH_QUANTILE, load_pruner
+from nas_moo.pruners.control import check_share
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import torch
 
 DEFAULT_OBJECTIVES = ("error", "flops", "latency")
-DEFAULT_CONTROL_SHARE = 0.05
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
 MOST_THREADS = 1024
 VERSIONED = ("nas-moo", "torch", "optuna", "fvcore", "numpy", "pandas", "moocore", "scikit-learn")
@@ -55,7 +55,8 @@ class Setup:
         seed_architectures: Trained before what the sampler proposes.
         pruner: Who stops trainings that are not worth their end.
         pruner_quantile: Share of trainings that may end below the pruner's bound; None for pruners without.
-        control_share: Of the decisions to stop a training, how many are overruled once there are enough controls.
+        control_share: Of the decisions to stop a training, how many are overruled; None: a quarter, and once there are
+            enough controls a twentieth.
         thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
     """
 
@@ -76,7 +77,7 @@ class Setup:
     seed_architectures: tuple[Architecture, ...] = ()
     pruner: str = "never"
     pruner_quantile: float | None = None
-    control_share: float = DEFAULT_CONTROL_SHARE
+    control_share: float | None = None
     thaw: bool = True
 
     @cached_property
@@ -237,7 +238,7 @@ def configure(
         seed_architectures=() if seed_architectures is None else read_seeds(seed_architectures, loaded.space.genome),
         pruner=chosen,
         pruner_quantile=_quantile(chosen, pruner_quantile),
-        control_share=DEFAULT_CONTROL_SHARE if control_share is None else control_share,
+        control_share=check_share(control_share),
         thaw=thaw,
     )
     _ = setup.splits  # wrong folds and classes too small to split are found here
@@ -273,8 +274,6 @@ def _pruner(
     """The pruner, checked with its options: what is asked for is had, or refused."""
     name = DEFAULT_PRUNER if given is None else given
     load_pruner(name, quantile)
-    if control_share is not None and not 0 <= control_share <= 1:
-        raise UserInputError("the share of controls is out of range", value=control_share, do="Give 0 to 1.")
     asked = {"--pruner": given not in (None, "never"), "--pruner-quantile": quantile is not None}
     asked |= {"--control-share": control_share is not None, "--no-thaw": not thaw}
     option = next((option for option, is_given in asked.items() if is_given), None)

@@ -12,10 +12,11 @@ from nas_moo.evaluation import Judgement
 from nas_moo.measurement import Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Rule, Verdict, load_pruner
+from nas_moo.pruners.control import Control, at_level, cautious_level
 from nas_moo.study.config import Setup
 from nas_moo.study.evaluate import BEFORE_TRAINING
 from nas_moo.study.history import History
-from nas_moo.study.record import TrialRecord, read_measurements
+from nas_moo.study.record import TrialRecord, read_judgement, read_measurements
 
 LOOK_SECONDS = 10.0  # at least between two looks, during a training, at what other workers have finished
 
@@ -30,31 +31,28 @@ class Judge:
 
     def __init__(self, setup: Setup, history: History) -> None:
         self._setup, self._history = setup, history
-        self._pruner = load_pruner(setup.pruner, setup.pruner_quantile)
+        self._asked = self._pruner = load_pruner(setup.pruner, setup.pruner_quantile)
         self._costs = [o.name for o in setup.objectives if o.stage in BEFORE_TRAINING]
         self._seen, self._looked = 0, time.monotonic()
         self._curves, self._low, self._high = list[list[float]](), list[Array](), list[Array]()
+        self._controls: list[Control] = []
         self._rule: Rule | None = None
+        self.level = 0  # how often the rule has turned more cautious
         self.numbers: list[int] = []  # of the trials that the rule is fitted to, in its order
 
     @property
     def caution(self) -> str | None:
         """What a user should know of the pruner."""
-        return self._pruner.caution
+        return self._asked.caution
 
     @property
     def rule(self) -> Rule:
         """Fitted to the finished trials that the worker knows."""
         if self._absorb() or self._rule is None:
-            shape = (len(self.numbers), len(self._costs))
-            self._rule = self._pruner.fit(
-                FinishedCurves(
-                    np.arange(1.0, self._setup.epochs + 1),
-                    np.array(self._curves).reshape(len(self.numbers), self._setup.epochs),
-                    np.array(self._low).reshape(shape),
-                    np.array(self._high).reshape(shape),
-                )
-            )
+            finished = self._finished()
+            self.level = cautious_level(finished, self._controls, self._setup.pruner_quantile)
+            self._pruner = at_level(self._asked, self.level)
+            self._rule = self._pruner.fit(finished)
         return self._rule
 
     def verdict(self, curve: Sequence[float], measured: Mapping[str, Measurement]) -> Verdict:
@@ -85,8 +83,14 @@ class Judge:
             rival_error=_number(told.get("rival_error")),
             finished=len(self.numbers),
             quantile=_number(told.get("quantile")),
+            level=self.level,
             costs={name: record.measurements[name].value for name in self._costs},
         )
+
+    def _finished(self) -> FinishedCurves:
+        n, epochs = len(self.numbers), self._setup.epochs
+        low, high = (np.array(ends, dtype=float).reshape(n, len(self._costs)) for ends in (self._low, self._high))
+        return FinishedCurves(np.arange(1.0, epochs + 1), np.array(self._curves).reshape(n, epochs), low, high)
 
     def _absorb(self) -> bool:
         """Take in the trials that were completed since; whether there are any."""
@@ -100,6 +104,9 @@ class Judge:
         if None in curve or any(name not in measured for name in self._costs):
             return False
         low, high = self._ends(measured)
+        judgement = read_judgement(trial)
+        if judgement is not None and judgement.control:
+            self._controls.append(Control(len(self.numbers), judgement.bound, judgement.level))
         self.numbers.append(trial.number)
         self._curves.append([float(e) for e in curve if e is not None])
         self._low.append(low)

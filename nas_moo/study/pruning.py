@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.evaluation import Judgement, Outcome
+from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
 from nas_moo.study import checkpoints
 from nas_moo.study.config import Setup
@@ -22,13 +23,6 @@ from nas_moo.study.judge import Judge, is_judged, ranges
 from nas_moo.study.progress import EventLog
 from nas_moo.study.record import Continuation, TrialRecord, read_curve, read_judgement, read_measurements
 from nas_moo.training import Epoch
-
-
-def is_control(seed: int, number: int, controls: int, share: float) -> bool:
-    """TODO(control.py)."""
-    import numpy as np
-
-    return bool(np.random.default_rng([seed, number]).random() < (max(0.25, share) if controls < 40 else share))
 
 
 class Pruning:
@@ -57,6 +51,10 @@ class Pruning:
         if record.judgement is not None:  # a control, which trains to its end
             return None
         verdict = self._judge.judge(record)
+        if self._judge.level:
+            self._say_once(
+                f"The pruner has turned more cautious, by what controls have shown: {self._judge.level} times"
+            )
         if not verdict.stop:
             if verdict.reason.startswith("too few"):
                 self._say_once(f"No pruning yet: {verdict.reason}")

@@ -84,8 +84,8 @@ def search(
         pruner: Who stops trainings early: "front", "rank", "median", "halving", "never", or "optuna:" and a class of
             ``optuna.pruners``; default "front" where there is one trained objective.
         pruner_quantile: Of "front": the share of trainings that may end below what it thought possible.
-        control_share: Share of its decisions that are overruled at random, to know what they are worth, once there are
-            40 such controls; before, a quarter.
+        control_share: Share of its decisions that are overruled at random, to know what they are worth; default a
+            quarter, and a twentieth once there are 40 such controls.
         thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
         study: Its name; default ``SPACE-DATA``.
         storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.

@@ -5,7 +5,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
 import pytest
 from optuna.trial import TrialState
 
@@ -30,6 +29,9 @@ class Stub:
 
     def fit(self, finished):
         return Fitted(finished, self.mercy)
+
+    def cautious(self):
+        return Stub(0)
 
 
 @dataclass
@@ -134,7 +136,6 @@ def test_a_thawed_trial_pays_for_the_rest_and_continues_the_same_curve(pruned, s
         mine, theirs = (r.epochs[r.epochs["number"] == t["number"]] for r, t in ((result, trial), (whole, same)))
         assert mine[told].to_numpy().tolist() == theirs[told].to_numpy().tolist()
         assert (trial["error"], trial["epochs_run"], same["epochs_run"]) == (same["error"], 2, 4)
-        assert trial["seconds_training"] < 0.9 * mine["seconds"].sum() + trial["seconds_training"]
     folder = tiny / "nas-moo-files" / result.name
     open_ = result.trials[(result.trials["state"] == "pruned") & ~result.trials["number"].isin(thawed["continues"])]
     assert set(checkpoints.kept(folder)) == set(open_["number"])
@@ -261,7 +262,7 @@ def test_warnings_and_waits_are_said(searched):
         ({"pruner": "rank", "pruner_quantile": 0.1}, "has no quantile"),
         ({"pruner": "never", "control_share": 0.1}, "nothing is pruned here"),
         ({"pruner": "never", "thaw": False}, "nothing is pruned here"),
-        ({"control_share": 1.5}, "share of controls is out of range"),
+        ({"control_share": 1.5}, "share of controls is none"),
         ({"pruner": "front", "objectives": ("params", "flops")}, "judged by one objective"),
         ({"pruner": "front", "objectives": ("error", "nll", "flops")}, "judged by one objective"),
         ({"pruner": "front", "epochs": 1}, "cannot be stopped early"),
@@ -281,10 +282,14 @@ def test_two_trained_objectives_are_not_pruned_and_that_is_said(searched):
     assert result.description["pruner"] is None
 
 
-def test_a_real_rule_prunes_in_a_real_study(searched):
-    result = searched(trials=12, epochs=8, pruner="rank", control_share=0.0, sampler="random")
-    assert {"complete", "pruned"} >= set(result.trials["state"])
-    optuna.visualization.matplotlib.plot_intermediate_values  # noqa: B018 - Optuna's own plots read these values
+def test_the_real_rules_prune_in_a_real_study(searched):
+    for pruner in ("front", "rank", "median", "halving", "optuna:MedianPruner"):
+        study = pruner.replace(":", "-")
+        result = searched(study=study, trials=12, epochs=6, pruner=pruner, control_share=0.0, sampler="random")
+        states = result.trials["state"].value_counts()
+        assert states.sum() == states.get("complete", 0) + states.get("pruned", 0) == 12
+        assert states["complete"] >= 5, "no rule decides before there is anything to compare with"
+        assert (result.trials.loc[result.trials["state"] == "pruned", "kind"] == pruner).all()
 
 
 def test_how_far_above():
