@@ -52,12 +52,11 @@ class Pruning:
             return None
         verdict = self._judge.judge(record)
         if self._judge.level:
-            self._say_once(
-                f"The pruner has turned more cautious, by what controls have shown: {self._judge.level} times"
-            )
+            told = f"The pruner turns more cautious, by what controls have shown (step {self._judge.level})"
+            self._say_once(f"level {self._judge.level}", told)
         if not verdict.stop:
             if verdict.reason.startswith("too few"):
-                self._say_once(f"No pruning yet: {verdict.reason}")
+                self._say_once("too few", f"No pruning yet: {verdict.reason}")
             return None
         control = is_control(self._setup.options.seed, record.number, self._history.controls, self._setup.control_share)
         judgement = self._judge.judgement(record, verdict, control=control)
@@ -126,7 +125,7 @@ class Pruning:
         try:
             snapshots = epoch.snapshots()
         except UserInputError as error:
-            self._say_once(f"Pruned trials are not kept: {error}")
+            self._say_once("not kept", f"Pruned trials are not kept: {error}")
             return
         checkpoints.save(self._folder, record.number, snapshots)
         judgements = {n: j for n, t in self._history.pruned.items() if (j := read_judgement(t)) is not None}
@@ -134,9 +133,9 @@ class Pruning:
         for number in checkpoints.to_drop(checkpoints.kept(self._folder), hopelessness):
             checkpoints.remove(self._folder, number)
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _say_once(self, matter: str, text: str) -> None:
+        if matter not in self._said:
+            self._said.add(matter)
             self._log("note", text=text)
 
 

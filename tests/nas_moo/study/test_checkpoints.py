@@ -54,4 +54,4 @@ def test_the_oldest_and_most_hopeless_go_first():
     assert checkpoints.to_drop(sizes, hopelessness, 40) == []
     assert checkpoints.to_drop(sizes, hopelessness, 39) == [0]
     assert checkpoints.to_drop(sizes, hopelessness, 20) == [0, 2]  # 1 is older, and has more hope
-    assert checkpoints.to_drop(sizes, hopelessness, 0) == [0, 1, 2, 3]
+    assert checkpoints.to_drop(sizes, hopelessness, 0) == [0, 2, 1, 3]
