@@ -84,7 +84,8 @@ class ControlReport:
         nondominated: Controls that no complete training dominates.
         below: Controls that ended below their bound, of those that have one: the calibration.
         hypervolume: Estimated loss, as a share of that of all complete trainings; None without controls.
-        regret: Estimated loss of budget regret, in units of the error, over ``BUDGETS`` budgets of the first cost.
+        regret: Estimated loss of budget regret, in units of the error, over ``BUDGETS`` budgets of the first cost; None
+            also without a cost that is positive.
     """
 
     pruned: int
@@ -193,17 +194,20 @@ def _too_bold(report: ControlReport, quantile: float | None, level: int) -> bool
     return quantile is not None and report.below.interval[0] > quantile / 2**level
 
 
-def _losses(complete: FinishedCurves, places: Sequence[int], pruned: int) -> tuple[Loss, Loss]:
+def _losses(complete: FinishedCurves, places: Sequence[int], pruned: int) -> tuple[Loss, Loss | None]:
     """Of hypervolume and of budget regret."""
     others = np.setdiff1d(np.arange(len(complete)), places)
     points = _unit(complete)
     reference = np.ones(points.shape[1])
     whole, without = hypervolume(points, reference), hypervolume(points[others], reference)
     gains = [hypervolume(points[[*others, p]], reference) - without for p in places]
-    budgets = np.geomspace(*_ends(complete.high[:, 0])) if (complete.high[:, 0] > 0).all() else np.zeros(0)
+    lost = _loss(np.array(gains) / max(whole, 1e-12), pruned)
+    if not complete.high.shape[1] or not (complete.high[:, 0] > 0).all():
+        return lost, None
+    budgets = np.geomspace(*_ends(complete.high[:, 0]))
     found = _best_within(complete, others, budgets)
     falls = [float((found - np.minimum(found, _best_within(complete, np.array([p]), budgets))).mean()) for p in places]
-    return _loss(np.array(gains) / max(whole, 1e-12), pruned), _loss(np.array(falls), pruned)
+    return lost, _loss(np.array(falls), pruned)
 
 
 def _loss(gains: Array, pruned: int) -> Loss:

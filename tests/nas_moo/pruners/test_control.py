@@ -106,3 +106,12 @@ def test_more_cautious_is_a_smaller_quantile_and_a_wider_margin():
     for name in ("median", "halving", "never", "optuna:MedianPruner"):
         pruner = load_pruner(name)
         assert at_level(pruner, 1) is pruner
+
+
+@pytest.mark.parametrize("costs", [np.zeros((4, 0)), np.zeros((4, 1))])
+def test_without_a_cost_that_is_positive_there_is_no_budget_regret(costs):
+    finished = FinishedCurves(np.array([1.0, 2.0]), np.array([[0.5, e] for e in (0.4, 0.3, 0.2, 0.1)]), costs, costs)
+    report = judge_controls(finished, [Control(3, 0.2), Control(0)], 2)
+    assert report.regret is None
+    assert report.hypervolume is not None
+    assert report.hypervolume.estimate > 0
