@@ -84,7 +84,7 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
             Picture(
                 "pruning-ranks", "Rank correlation of the errors after each epoch with the final errors.",
                 "How far the order after an epoch is the final order, among complete trainings alone: what was stopped "
-                "early has no final error, so the truth is somewhat higher.",
+                "early has no final error, so the truth is likely higher.",
                 partial(pictures.draw_ranks, pruning),
             )
         )  # fmt: skip
@@ -124,7 +124,9 @@ def _control_table(arm: ControlReport, unit: str) -> Table:
 
 def _loss_text(loss: Loss | None, scale: float, unit: str) -> str:
     if loss is None:
-        return "not known without controls"
+        return "not known"
+    if loss.high == 0:
+        return f"0 {unit}: no control added anything"
     return f"{scale * loss.estimate:.2g} {unit} (95 %: {scale * loss.low:.2g} to {scale * loss.high:.2g})"
 
 
@@ -136,10 +138,14 @@ def _size_table(result: StudyResult, pruning: Pruning) -> Table:
     unit = next(o.unit for o in result.objectives if o.name == pruning.size)
     names = ("smallest third", "middle third", "largest third")
     rows = tuple(
-        (name, f"{format_quantity(row['low'], unit)} to {format_quantity(row['high'], unit)}", f"{row['judged']:,}",
-         f"{row['stopped']:,}")
+        (
+            name,
+            f"{format_quantity(row['low'], unit)} to {format_quantity(row['high'], unit)}",
+            f"{int(row['judged']):,}",
+            f"{int(row['stopped']):,}",
+        )
         for name, (_, row) in zip(names, pruning.thirds.iterrows(), strict=False)
-    )  # fmt: skip
+    )
     ratio = size_ratio(pruning.thirds)
     note = (
         f"Between the smallest and the largest third the share that was stopped differs by a factor of {ratio:.1f}. "
@@ -183,15 +189,15 @@ def _lost(pruning: Pruning) -> str:
             "hundred could be missing from the front, or half of them."
         )
     told = (
-        f"Of {_of(arm.nondominated.n, 'overruled training')}, {share_text(arm.nondominated)} ended non-dominated: that "
-        "share of the stopped ones may be missing from the front"
+        f"{share_text(arm.nondominated)} overruled trainings ended non-dominated, and that share of the stopped ones "
+        "may be missing from the front"
     )
-    if arm.hypervolume is not None:
-        told += (
-            f"; the estimate for all {arm.pruned:,} of them is {percent(arm.hypervolume.estimate)} of the hypervolume "
-            f"({percent(arm.hypervolume.low)} to {percent(arm.hypervolume.high)}, on the high side)"
-        )
-    return f"{told}."
+    if arm.hypervolume is None or arm.hypervolume.high == 0:
+        return f"{told}; none of them added to its hypervolume."
+    return (
+        f"{told}; all {arm.pruned:,} of them together are estimated at {percent(arm.hypervolume.estimate)} of the "
+        f"hypervolume ({percent(arm.hypervolume.low)} to {percent(arm.hypervolume.high)}), which is on the high side."
+    )
 
 
 def _advice(pruning: Pruning) -> str:
@@ -206,7 +212,8 @@ def _advice(pruning: Pruning) -> str:
     elif arm.nondominated.interval[1] < 0.05:
         told.append("It can be bolder: surely fewer than one in twenty of the stopped would have reached the front.")
     else:
-        told.append("Nothing here asks for another setting.")
+        most = percent(arm.nondominated.interval[1])
+        told.append(f"Nothing here asks for another setting, but so few controls cannot exclude a share of {most}.")
     if (ratio := size_ratio(pruning.thirds)) > LARGEST_RATIO and _favours_large(pruning.thirds):
         told.append(
             f"The smallest third of the networks was stopped {ratio:.1f} times as often as the largest: small networks "
@@ -238,7 +245,3 @@ def share_text(share: Share) -> str:
 def percent(share: float) -> str:
     """A share in per cent, two digits."""
     return f"{100 * share:.2g} %" if abs(share) < 0.995 else f"{100 * share:.0f} %"
-
-
-def _of(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

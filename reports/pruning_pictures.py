@@ -19,7 +19,7 @@ from reports.quantities import Quantity, passes_tenfold, quantity
 
 SIZE = (5.4, 3.9)  # inches; two stand beside each other on a wide page
 COLOURS = {PRUNED: style.STATE_COLOURS["pruned"], CONTROL: style.CHOSEN}
-MOST_CURVES = 120
+MOST_CURVES = 40  # of a kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,7 +248,16 @@ def draw_ranks(pruning: Pruning, ax: Axes | None = None, size: tuple[float, floa
         ):
             rows = pruning.ranks.dropna(subset=[column])
             if not rows.empty:
-                ax.plot(rows["epoch"], rows[column], "o-", color=colour, linewidth=1.5, markersize=3.5, label=label)
+                ax.plot(
+                    rows["epoch"],
+                    rows[column],
+                    "o-",
+                    color=colour,
+                    linewidth=1.5,
+                    markersize=3.5,
+                    clip_on=False,
+                    label=label,
+                )
         lowest = float(np.nanmin(pruning.ranks[["all", "best"]].to_numpy(dtype=float)))
         ax.set_ylim(min(lowest - 0.05, 0.0), 1.03)
         ax.set_xlim(1, pruning.epochs)

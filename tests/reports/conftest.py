@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas_moo.evaluation import EpochRecord, Evaluation, Outcome, seal
+from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, seal
 from nas_moo.genes import Categorical, Integer, Real, at_least
 from nas_moo.genome import Genome
 from nas_moo.measurement import Measurement
@@ -86,9 +86,19 @@ def evaluation(i: int, objectives: Sequence[str], state: str | None = None) -> E
         outcome, curve = Outcome(state, "budget:flops" if state == "screened" else "", "why"), ()  # type: ignore[arg-type]
     if state != "complete":
         measured.pop("error")
+    judged = state == "pruned" or (state == "complete" and i % 8 == 6)  # every eighth is overruled
     return Evaluation(
         i, architecture, {o: measured[o] for o in objectives if o in measured}, curve if "error" in objectives else (),
         outcome, {"static": 0.1, "training": 0.5 * len(curve)}, "w0", "2026-01-02T03:04:05+00:00",
+        judgement(state, final, curve, flops) if judged and "error" in objectives else None,
+    )  # fmt: skip
+
+
+def judgement(state: str, final: float, curve: Sequence[EpochRecord], flops: float) -> Judgement:
+    """After the third epoch, with a bound a little below the final error."""
+    return Judgement(
+        "front", state != "pruned", "because", 3, curve[2].error, final, final - 0.01, 0, final - 0.02, 12, 0.1, 0,
+        {"flops": flops},
     )  # fmt: skip
 
 
