@@ -98,8 +98,8 @@ class NSGA2Sampler(GenomeSampler):
                 self._rows[individual] = row = self._codes.encode(individual.genes)
                 if (gone := self._population.add(individual)) is not None:
                     del self._rows[gone]
-                if self._screening is not None and individual.complete:
-                    self._screening.learn(row, individual.values)
+                if self._screening is not None and (individual.complete or individual.spread > 0):
+                    self._screening.learn(row, individual.values, individual.spread, individual.remaining)
 
     def _screened(self, screening: Screening, waiting: Sequence[FrozenTrial]) -> dict[str, Any] | None:
         """The most promising candidate; None where none is new, or none can be judged."""

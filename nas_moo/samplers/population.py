@@ -28,6 +28,8 @@ class Individual:
         high: Upper ends.
         violation: By how much limits are broken, summed; 0 where none is.
         complete: Its values were all measured; a pruned trial's error is a prediction.
+        spread: Standard deviation of the logarithm of that prediction.
+        remaining: Share of the training that a pruned trial has before it, should it go on; infinite where it cannot.
     """
 
     genes: Mapping[str, Any]
@@ -36,6 +38,8 @@ class Individual:
     high: Array
     violation: float = 0.0
     complete: bool = True
+    spread: float = 0.0
+    remaining: float = np.inf
 
 
 class Population:

@@ -12,7 +12,9 @@ by those that they have.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,9 +30,25 @@ from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
+RECENT = 50  # trainings that say what a new one costs, where pruned ones can go on
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
 FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
+
+
+@dataclass(frozen=True, eq=False)
+class Paused:
+    """A pruned training that can go on.
+
+    Attributes:
+        place: Among all that was learned.
+        row: Its genes.
+        remaining: Share of the training that is before it.
+    """
+
+    place: int
+    row: Array
+    remaining: float
 
 
 class Screening:
@@ -43,22 +61,36 @@ class Screening:
         self._model = GaussianProcess(codes, len(problem.costs), rng)
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
+        self._paused: dict[bytes, Paused] = {}
+        self._prices: deque[float] = deque(maxlen=RECENT)
+        self._spreads = list[float]()  # of pruned trainings, whose errors are predictions; 0 of complete ones
         self._learned_at, self._explored = 0, False
 
     def __len__(self) -> int:
-        return len(self._errors)
+        return self._spreads.count(0.0)
 
-    def learn(self, row: Array, values: Array) -> None:
-        """A training ended.
+    def learn(self, row: Array, values: Array, spread: float = 0.0, remaining: float = np.inf) -> None:
+        """A training ended, or was pruned.
 
         Args:
             row: What was trained.
-            values: The objectives in the study's order.
+            values: The objectives in the study's order; of a pruned training the error that is predicted.
+            spread: Standard deviation of the logarithm of that prediction; 0 of a complete training.
+            remaining: Share of the training that a pruned one has before it; infinite where it cannot go on.
         """
-        costs = self._scaled(np.delete(values, self._problem.error))
+        error, costs = float(values[self._problem.error]), self._scaled(np.delete(values, self._problem.error))
+        before = self._paused.pop(row.tobytes(), None)
+        place = len(self._errors) if before is None else before.place
+        if np.isfinite(remaining):
+            self._paused[row.tobytes()] = Paused(place, row, remaining)
+        self._prices.append(1.0 - remaining if np.isfinite(remaining) else 1.0)
+        if before is not None:
+            self._errors[place], self._spreads[place] = error, spread
+            return
         self._points.append(self._codes.points(row[None])[0])
         self._costs.append(costs)
-        self._errors.append(float(values[self._problem.error]))
+        self._errors.append(error)
+        self._spreads.append(spread)
         self._cost_model.learn(self._points[-1][None], costs[None])
 
     def best(self, rows: Array, is_known: Callable[[Architecture], bool], waiting: Array) -> dict[str, Any] | None:
@@ -83,7 +115,22 @@ class Screening:
         if not chosen:
             return None
         points, told = self._ask(chosen)
-        return list(chosen.values())[int(np.argmax(promise(points, self._cost_model.filled(points, told))))]
+        promised = promise(points, self._cost_model.filled(points, told))
+        if (paused := self._worth_going_on(promise, float(promised.max()), waiting)) is not None:
+            return self._codes.decode(paused.row)
+        return list(chosen.values())[int(np.argmax(promised))]
+
+    def _worth_going_on(self, promise: Callable[[Array, Array], Array], best: float, waiting: Array) -> Paused | None:
+        """The pruned training that promises more for each epoch that it still takes than a new one; None without."""
+        running = {row.tobytes() for row in waiting}
+        paused = [p for key, p in self._paused.items() if key not in running]
+        if not paused:
+            return None
+        places = [p.place for p in paused]
+        promised = promise(np.array(self._points)[places], np.array(self._costs)[places])
+        rates = promised / np.array([p.remaining for p in paused])
+        first = int(np.argmax(rates))
+        return paused[first] if rates[first] * float(np.mean(self._prices)) > max(best, 0.0) else None
 
     def _ask(self, chosen: Mapping[Architecture, dict[str, Any]]) -> tuple[Array, Array]:
         """The points of some architectures and what their costs are; NaN where only the device would tell."""
@@ -114,22 +161,27 @@ class Screening:
     def _fitted(self, waiting: Array) -> Callable[[Array, Array], Array]:
         """Fit the surrogate; gives what the training of points with some costs promises."""
         points, costs = np.array(self._points), np.array(self._costs)
-        errors = np.array(self._errors)
-        base = _base(errors)
-        target = np.log(errors - base)
+        errors, complete = np.array(self._errors), np.array(self._spreads) == 0
+        base = _base(errors[complete])
+        above = errors - base
+        above[~complete] = np.maximum(above[~complete], above[complete].min() / 2)  # a prediction may be below the base
+        target, noise = np.log(above), (np.array(self._spreads) * errors / above) ** 2
         learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
         self._learned_at = len(target) if learn else self._learned_at
         keep = self._kept(costs, target)
-        self._model.fit(points[keep], costs[keep], target[keep], learn=learn)
+        noise, counting = noise[keep], complete[keep]
+        self._model.fit(points[keep], costs[keep], target[keep], learn=learn, noise=noise)
         if len(waiting):  # as if they had ended as expected
             there = self._codes.points(waiting)
             there_costs = self._cost_model.filled(there, np.full((len(there), len(self._log)), np.nan))
             expected = self._model.predict(there, there_costs).mean
             points, costs = np.concatenate([points[keep], there]), np.concatenate([costs[keep], there_costs])
-            self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False)
+            noise, counting = np.r_[noise, np.zeros(len(there))], np.r_[counting, np.ones(len(there), dtype=bool)]
+            self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False, noise=noise)
         else:
             costs = costs[keep]
-        seen, worst = np.exp(self._model.fitted), float(np.median(errors[:START])) - base
+        seen, worst = np.exp(self._model.fitted), float(np.median(errors[complete][:START])) - base
+        seen, costs = seen[counting], costs[counting]  # what was pruned is nobody's to deploy
 
         def promise(points: Array, candidate_costs: Array) -> Array:
             coming = self._model.predict(points, candidate_costs)

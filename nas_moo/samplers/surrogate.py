@@ -54,7 +54,7 @@ class GaussianProcess:
         self._spread = np.array([1.0] * lengths + list(_SPREADS))
         self.logs = self._start.copy()  # of the length scales, the odds of the mean, the linear part, the noise
 
-    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool) -> None:
+    def fit(self, points: Array, costs: Array, target: Array, *, learn: bool, noise: Array | None = None) -> None:
         """Take in all that is known.
 
         Args:
@@ -62,6 +62,7 @@ class GaussianProcess:
             costs: Logarithms of known costs, shape (n, costs).
             target: Shape (n,).
             learn: Improve the hyperparameters, too.
+            noise: Variance of each target beyond that of a single training, shape (n,); None: nowhere any.
 
         Raises:
             numpy.linalg.LinAlgError: no kernel of these is positive definite.
@@ -71,11 +72,12 @@ class GaussianProcess:
         self._costs = (costs - self._cost_center) / self._cost_scale
         self._center, self._scale = float(target.mean()), max(float(target.std()), 1e-9)
         self._target = (target - self._center) / self._scale
+        self._extra = np.zeros(len(target)) if noise is None else noise / self._scale**2
         axes = self._axes(points, self._costs)
         parts, products = _parts(axes, self.logs), self._costs @ self._costs.T
         if learn:
             self._learn(axes, parts, products)
-        self._factor = _cholesky(_mixed(parts, products, self.logs), math.exp(self.logs[_NOISE]))
+        self._factor = _cholesky(_mixed(parts, products, self.logs), self._noise(self.logs))
         self._weights = cho_solve((self._factor, True), self._target, check_finite=False)
 
     @property
@@ -87,8 +89,7 @@ class GaussianProcess:
     @property
     def fitted(self) -> Array:
         """The means at the points of the fit."""
-        noise = math.exp(self.logs[_NOISE])
-        return np.asarray((self._target - noise * self._weights) * self._scale + self._center)
+        return np.asarray((self._target - self._noise(self.logs) * self._weights) * self._scale + self._center)
 
     def mean(self, points: Array, costs: Array) -> Array:
         """Mean at other points with known log costs; cheaper than ``predict``."""
@@ -104,6 +105,10 @@ class GaussianProcess:
         variance = np.maximum(prior - (half**2).sum(axis=0), 1e-9)
         mean = across @ self._weights
         return Prediction(mean * self._scale + self._center, np.sqrt(variance) * self._scale)
+
+    def _noise(self, logs: Array) -> Array:
+        """The variance of each target."""
+        return np.asarray(math.exp(logs[_NOISE]) + self._extra)
 
     def _learn(self, axes: list[Axis], parts: list[Array], products: Array) -> None:
         """Try a step up and a step down along some hyperparameters, and keep what raises the evidence."""
@@ -138,7 +143,7 @@ class GaussianProcess:
         if logs[_NOISE] < math.log(LEAST_NOISE):
             return -math.inf
         try:
-            lower = _cholesky(_mixed(parts, products, logs), math.exp(logs[_NOISE]))
+            lower = _cholesky(_mixed(parts, products, logs), self._noise(logs))
         except np.linalg.LinAlgError:
             return -math.inf
         half = _half_solve(lower, self._target)
@@ -165,7 +170,7 @@ def _mixed(parts: list[Array], products: Array, logs: Array) -> Array:
     return np.asarray(share / len(parts) * total + (1.0 - share) * product + math.exp(logs[_LINEAR]) * products)
 
 
-def _cholesky(kernel: Array, noise: float) -> Array:
+def _cholesky(kernel: Array, noise: Array) -> Array:
     kernel.flat[:: len(kernel) + 1] += noise
     return np.asarray(cholesky(kernel, lower=True, overwrite_a=True, check_finite=False))
 

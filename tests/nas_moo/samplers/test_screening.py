@@ -195,3 +195,57 @@ def test_exact_targets_do_not_make_the_noise_vanish():
     for _ in range(60):
         model.fit(points, np.zeros((40, 0)), points[:, 0], learn=True)
     assert LEAST_NOISE <= math.exp(model.logs[-1]) < 10 * LEAST_NOISE
+
+
+def test_a_target_with_noise_of_its_own_is_trusted_less():
+    codes = Codes(LINE)
+    model = GaussianProcess(codes, 0, np.random.default_rng(0))
+    points, target, none = rows(codes, 0, 100, 200, 300), np.array([1.0, -1.0, 1.0, -1.0]), np.zeros((4, 0))
+    for noise in (None, np.zeros(4), np.array([0.0, 50.0, 0.0, 0.0])):
+        model.fit(points, none, target, learn=False, noise=noise)
+        told = model.predict(points, none)
+        assert told.mean == pytest.approx(model.fitted)
+        if noise is None:
+            exact = told
+        elif noise.any():
+            assert told.mean[1] > exact.mean[1] + 0.5
+            assert told.std[1] > 1.2 * exact.std[1]
+            assert told.mean[2] > 0.2
+        else:
+            assert told.mean == pytest.approx(exact.mean)
+
+
+def test_a_pruned_training_teaches_the_surrogate_and_sets_no_threshold():
+    """What is as good at the same cost promises more beside it than beside a complete one."""
+    promised, mean = {}, {}
+    for predicted, spread in ((0.2, 0.05), (0.2, 0.0), (0.5, 0.05)):
+        screening, codes = on_a_line()
+        for a in (55, 60, 65):
+            screening.learn(codes.encode({"a": a}), np.array([predicted, a + 1.0]), spread)
+        assert len(screening) == 12 + 3 * (spread == 0.0)
+        there, cost = rows(codes, 62), np.log([[63.0]])
+        promised[predicted, spread] = screening._fitted(NONE)(there, cost)[0]
+        mean[predicted, spread] = screening._model.mean(there, cost)[0]
+    assert promised[0.2, 0.05] > 1.5 * promised[0.2, 0.0]
+    assert mean[0.2, 0.05] < mean[0.5, 0.05]
+
+
+def test_a_pruned_training_goes_on_where_it_promises_more_for_what_is_left():
+    def chosen(remaining):
+        screening, codes = on_a_line()
+        screening.learn(codes.encode({"a": 60}), np.array([0.2, 61.0]), 0.3, remaining)
+        candidates, elsewhere = rows(codes, 62, 350), rows(codes, 60)
+
+        def known(a):
+            return a["a"] == 60
+
+        assert screening.best(candidates, known, elsewhere)["a"] != 60  # goes on already
+        told = screening.best(candidates, known, NONE)["a"]
+        screening.learn(codes.encode({"a": 60}), np.array([0.3, 61.0]))
+        assert len(screening) == 13
+        assert screening.best(candidates, known, NONE)["a"] != 60  # is complete by now
+        return told
+
+    assert chosen(0.05) == 60
+    assert chosen(0.95) != 60
+    assert chosen(np.inf) != 60
