@@ -91,6 +91,7 @@ class Judgement:
         epoch: After which it was taken.
         last_error: The error after that epoch.
         predicted: The final error that was expected; None where the pruner predicts none.
+        spread: Standard deviation of the logarithm of that; None likewise.
         bound: The lowest final error that was thought possible; None likewise.
         rival: Number of the finished trial that was better at costs no higher; None for pruners blind to costs.
         rival_error: What that one had.
@@ -106,6 +107,7 @@ class Judgement:
     epoch: int
     last_error: float
     predicted: float | None
+    spread: float | None
     bound: float | None
     rival: int | None
     rival_error: float | None

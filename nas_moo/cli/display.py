@@ -130,13 +130,19 @@ def _judged(event: Event) -> str:
     return f"Trial {event['number']} trains on, to see whether {event['pruner']} is right: {event['reason']}"
 
 
+def _thawed(event: Event) -> str:
+    if not event["epoch"]:
+        return f"Trains {event['id']} anew, which was pruned: now it has a chance, and its checkpoint is not here"
+    return f"Goes on with {event['id']}, which was pruned after epoch {event['epoch']}: now it has a chance"
+
+
 _TEXTS: Mapping[str, Callable[[Event], str]] = {
     "note": lambda e: str(e["text"]),
     "anew": lambda e: f"Begins {e['study']} anew: {e['reason']}",
     "lost": lambda e: f"Trial {e['number']} is lost: {e['reason']}",
     "interrupted": lambda e: f"Trial {e['number']} was interrupted ({e['reason']}) and will not count",
     "judged": _judged,
-    "thawed": lambda e: f"Goes on with {e['id']}, which was pruned after epoch {e['epoch']}: now it has a chance",
+    "thawed": _thawed,
 }
 
 

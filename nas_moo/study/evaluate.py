@@ -215,7 +215,7 @@ def _epochs(record: TrialRecord, setup: Setup) -> Iterator[Epoch]:
         epochs=setup.epochs,
         seed=training_seed(setup.options.seed, architecture),
         device=setup.device,
-        resume=None if record.continues is None else record.continues.snapshots,
+        resume=None if record.continues is None else record.continues.snapshots or None,
     )
     while True:
         with _step(record, "training", trained=True):

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_moo.genome import Architecture
 from nas_moo.study.evaluate import KnownMeasurements, violations
-from nas_moo.study.record import read_continues, read_judgement, read_measurements, read_outcome
+from nas_moo.study.record import read_judgement, read_measurements, read_outcome
 from nas_moo.study.storage import StoredStudy
 
 _SETTLED = ("complete", "pruned", "failed")
@@ -19,8 +19,7 @@ class History:
 
     Attributes:
         complete: Those that have every objective, in the order in which this worker learned of them.
-        pruned: Those that were pruned, by number.
-        continued: Numbers of pruned trials that a later one has gone on with, and ended.
+        postponed: Pruned trials that nobody has gone on with to another end, by their digest.
         controls: How many trials a pruner would have stopped, and was overruled.
         running: Of all workers.
         measured: What is known before training, by objective and network.
@@ -38,8 +37,7 @@ class History:
         self._read: set[int] = set()
         self._settled: set[str] = set()
         self.complete: list[FrozenTrial] = []
-        self.pruned: dict[int, FrozenTrial] = {}
-        self.continued: set[int] = set()
+        self.postponed: dict[str, FrozenTrial] = {}
         self.controls = 0
         self.running: list[FrozenTrial] = []
         self.measured: KnownMeasurements = {}
@@ -78,11 +76,11 @@ class History:
         broken = outcome.state == "screened" and bool(violations(measurements, self._limits))
         if outcome.state in _SETTLED or broken:
             self._settled.add(digest)
-        if outcome.state in _SETTLED and (continues := read_continues(trial)[0]) is not None:
-            self.continued.add(continues)
+        if outcome.state in _SETTLED:
+            self.postponed.pop(digest, None)
         judgement = read_judgement(trial)
         self.controls += judgement is not None and judgement.control
         if outcome.state == "pruned":
-            self.pruned[trial.number] = trial
+            self.postponed[digest] = trial
         for name, measurement in measurements.items():
             self.measured[name, trial.user_attrs["network_digest"]] = measurement

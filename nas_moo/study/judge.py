@@ -78,6 +78,7 @@ class Judge:
             epoch=len(record.curve),
             last_error=record.curve[-1].error,
             predicted=_number(told.get("predicted")),
+            spread=_number(told.get("spread")),
             bound=_number(told.get("bound")),
             rival=None if rival is None else self.numbers[int(rival)],
             rival_error=_number(told.get("rival_error")),

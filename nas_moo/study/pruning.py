@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.evaluation import Judgement, Outcome
+from nas_moo.genome import Architecture
 from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
 from nas_moo.study import checkpoints
@@ -76,7 +77,7 @@ class Pruning:
             self._keep(record, judgement, epoch)
         return Outcome("pruned", judgement.pruner, judgement.reason, trained=True)
 
-    def to_thaw(self) -> tuple[FrozenTrial, Continuation] | None:
+    def to_thaw(self) -> FrozenTrial | None:
         """The pruned trial to go on with before another is proposed; None where there is none.
 
         Looked for when the pruner has learned something, and never twice in a row: what is new has its turn, too.
@@ -85,13 +86,27 @@ class Pruning:
         if not self._setup.thaws or not self._may_thaw or complete == self._looked_at:
             self._may_thaw = True
             return None
-        for trial in best_first(self._postponed(), self._judge):
-            if (found := self._continuation(trial)) is not None:
-                self._may_thaw = False
-                self._log("thawed", number=trial.number, id=trial.user_attrs["digest"][:ID_LENGTH], epoch=found.epochs)
-                return trial, found
+        there = checkpoints.kept(self._folder)
+        busy = {t.user_attrs.get("digest") for t in self._history.running}
+        free = [t for d, t in self._history.postponed.items() if t.number in there and d not in busy]
+        hopeful = best_first(free, self._judge)
+        if hopeful:
+            self._may_thaw = False
+            return hopeful[0]
         self._looked_at = complete
         return None
+
+    def continuation(self, architecture: Architecture) -> Continuation | None:
+        """What a trial of this architecture goes on with: the pruner or the sampler wants it again.
+
+        Without its checkpoint, which another machine has or which had to make room, it begins anew.
+        """
+        trial = self._history.postponed.get(architecture.digest)
+        if trial is None or not self._setup.thaws:
+            return None
+        found = self._stored(trial)
+        self._log("thawed", number=trial.number, id=architecture.digest[:ID_LENGTH], epoch=found.epochs)
+        return found
 
     def ended(self, record: TrialRecord, outcome: Outcome) -> None:
         """A trial was told: what it continued is needed no more, unless it was cut off itself."""
@@ -100,25 +115,19 @@ class Pruning:
 
     def sweep(self) -> None:
         """Drop checkpoints that nothing will go on with: of trials that were continued, or killed before they ended."""
-        running = {t.number for t in self._history.running}
-        for number in set(checkpoints.kept(self._folder)) - running:
-            if number not in self._history.pruned or number in self._history.continued:
-                checkpoints.remove(self._folder, number)
+        wanted = {t.number for t in (*self._history.running, *self._history.postponed.values())}
+        for number in set(checkpoints.kept(self._folder)) - wanted:
+            checkpoints.remove(self._folder, number)
 
-    def _postponed(self) -> list[FrozenTrial]:
-        """Pruned trials that have a checkpoint here, and that nobody has gone on with."""
-        busy = {t.user_attrs.get("digest") for t in self._history.running}
-        there = set(checkpoints.kept(self._folder)) & set(self._history.pruned) - self._history.continued
-        trials = [self._history.pruned[number] for number in sorted(there)]
-        return [t for t in trials if t.user_attrs["digest"] not in busy]
-
-    def _continuation(self, trial: FrozenTrial) -> Continuation | None:
+    def _stored(self, trial: FrozenTrial) -> Continuation:
+        if trial.number not in checkpoints.kept(self._folder):
+            return Continuation(trial.number, (), ())
         try:
             return Continuation(trial.number, read_curve(trial), checkpoints.load(self._folder, trial.number))
         except CorruptError as error:
-            self._log("note", text=f"The checkpoint of trial {trial.number} is dropped: {error}")
+            self._log("note", text=f"Trial {trial.number} begins anew: {error}")
             checkpoints.remove(self._folder, trial.number)
-            return None
+            return Continuation(trial.number, (), ())
 
     def _keep(self, record: TrialRecord, judgement: Judgement, epoch: Epoch) -> None:
         """Keep a checkpoint, and let go of others where all of them take too much room."""
@@ -128,7 +137,7 @@ class Pruning:
             self._say_once("not kept", f"Pruned trials are not kept: {error}")
             return
         checkpoints.save(self._folder, record.number, snapshots)
-        judgements = {n: j for n, t in self._history.pruned.items() if (j := read_judgement(t)) is not None}
+        judgements = {t.number: j for t in self._history.postponed.values() if (j := read_judgement(t)) is not None}
         hopelessness = {n: excess(vars(j)) for n, j in (judgements | {record.number: judgement}).items()}
         for number in checkpoints.to_drop(checkpoints.kept(self._folder), hopelessness):
             checkpoints.remove(self._folder, number)

@@ -41,8 +41,8 @@ class Continuation:
 
     Attributes:
         number: Of the pruned trial.
-        curve: Its epochs.
-        snapshots: What it kept of its training, one a fold.
+        curve: Its epochs; empty where its checkpoint is gone, and the training begins anew.
+        snapshots: What it kept of its training, one a fold; empty likewise.
     """
 
     number: int

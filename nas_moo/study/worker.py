@@ -27,7 +27,7 @@ from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
 from nas_moo.study.progress import EventLog
 from nas_moo.study.pruning import Pruning
-from nas_moo.study.record import Continuation, TrialRecord
+from nas_moo.study.record import TrialRecord
 from nas_moo.study.storage import StoredStudy, now
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Worker:
         if self.pruning is not None:
             self.pruning.sweep()
         while self.is_wanted() and not self.out_of_time():
-            continues = self.thawed()
+            self.thaw()
             try:
                 trial = self.study.optuna.ask(fixed_distributions=self.distributions)
             except SpaceExhaustedError as end:
@@ -131,7 +131,7 @@ class Worker:
             if not self.is_wanted(trial):
                 self.study.optuna.tell(trial, state=TrialState.FAIL)
                 break
-            self.one(trial, continues)
+            self.one(trial)
         self.history.refresh()
         self.log(
             "end",
@@ -166,22 +166,16 @@ class Worker:
         ahead = sum(trial is None or t.number < trial.number for t in self.history.running)
         return self.history.trained + ahead < self.setup.trials
 
-    def thawed(self) -> Continuation | None:
-        """The pruned trial to go on with, which the sampler is told to propose again; None for a new proposal."""
-        if self.pruning is None or (found := self.pruning.to_thaw()) is None:
-            return None
-        pruned, continues = found
-        self.sampler.again = dict(pruned.params)
-        return continues
+    def thaw(self) -> None:
+        """Let the sampler propose a pruned trial again, where the pruner would no longer stop it."""
+        if self.pruning is not None and (pruned := self.pruning.to_thaw()) is not None:
+            self.sampler.again = dict(pruned.params)
 
-    def one(self, trial: Trial, continues: Continuation | None = None) -> None:
-        """One trial, whatever becomes of it.
-
-        Args:
-            trial: Of Optuna.
-            continues: The pruned trial that it goes on with.
-        """
-        record = TrialRecord(trial, self.genome.architecture(trial.params), self.name, now(), continues)
+    def one(self, trial: Trial) -> None:
+        """One trial, whatever becomes of it."""
+        architecture = self.genome.architecture(trial.params)
+        continues = None if self.pruning is None else self.pruning.continuation(architecture)
+        record = TrialRecord(trial, architecture, self.name, now(), continues)
         self.history.refresh()  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
@@ -277,9 +271,10 @@ class Worker:
 
     def is_settled(self, record: TrialRecord) -> bool:
         """Whether another trial has told what this one would tell."""
-        if record.continues is not None:
-            return record.continues.number in self.history.continued
-        return self.history.is_settled(record.architecture)
+        if record.continues is None:
+            return self.history.is_settled(record.architecture)
+        postponed = self.history.postponed.get(record.architecture.digest)
+        return postponed is None or postponed.number != record.continues.number
 
     def is_running_elsewhere(self, record: TrialRecord) -> bool:
         """Whether an earlier trial of another worker has the same architecture and has not ended."""

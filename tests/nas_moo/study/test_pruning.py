@@ -189,7 +189,7 @@ def test_an_interrupted_thawing_is_taken_up_again(pruned, tiny, monkeypatch):
     assert continued["continues"].iloc[0] == continued["continues"].iloc[1]
 
 
-def test_a_broken_checkpoint_is_dropped_and_said(pruned, tiny):
+def test_without_its_checkpoint_a_trial_begins_anew_and_that_is_said(pruned, tiny):
     told = []
     result = pruned(trials=8)
     folder = tiny / "nas-moo-files" / result.name
@@ -198,9 +198,25 @@ def test_a_broken_checkpoint_is_dropped_and_said(pruned, tiny):
         path.write_bytes(path.read_bytes()[:-1])
     (folder / "checkpoints" / "99.safetensors").write_bytes(b"of a trial that was killed")
     result = pruned(Stub(mercy=0), trials=9, listener=told.append)
-    assert checkpoints.kept(folder) == {}
-    assert sum("is dropped" in e.get("text", "") for e in told) == len(numbers)
-    assert result.trials["continues"].isna().all()
+    (again,) = result.trials[result.trials["continues"].notna()].to_dict("records")
+    assert (again["state"], again["epochs"], again["epochs_run"]) == ("complete", 4, 4)
+    assert sum("begins anew" in e.get("text", "") for e in told) == 1
+    assert set(checkpoints.kept(folder)) == numbers - {again["continues"]}
+
+
+def test_our_sampler_may_want_a_pruned_architecture_again(pruned, monkeypatch, tiny):
+    """Then its trial goes on, with its checkpoint or without; a sampler's repetition is otherwise a duplicate."""
+    result = pruned(sampler="random")
+    (first, second) = result.trials.loc[result.trials["state"] == "pruned", "number"].tolist()[:2]
+    stored = Storage().open(result.name).trials()
+    checkpoints.remove(tiny / "nas-moo-files" / result.name, second)
+    for number in (first, second):
+        Storage().open(result.name).optuna.enqueue_trial(stored[number].params)
+    result = pruned(Stub(mercy=0), sampler="random", trials=10)
+    again = result.trials[result.trials["continues"].notna()]
+    assert again.loc[again["continues"] == first, "epochs_run"].tolist() == [2]
+    assert again.loc[again["continues"] == second, "epochs_run"].tolist() == [4]
+    assert (again["state"] == "complete").all()
 
 
 def test_checkpoints_are_bounded(pruned, tiny, monkeypatch):
