@@ -44,7 +44,8 @@ class StudyResult:
             each objective its value, ``_low`` and ``_high`` (NaN where it was not reached); ``gene_<name>`` (empty
             where inactive); ``seconds`` and ``seconds_<stage>``; ``worker, started``; ``front`` (complete and not
             dominated).
-        epochs: A row an epoch: ``number, id, epoch, error, train_loss, learning_rate, seconds``.
+        epochs: A row an epoch: ``number, id, epoch, error, train_loss, learning_rate, seconds``; those that a trial
+            inherited from the one it continues, too.
         measurements: A row a measurement: ``number, id, objective, value, low, high, unit, interval, n, method,
             details``.
         prunings: A row a decision to stop a training, followed or (``control``) overruled: ``number, id, control,

@@ -36,14 +36,14 @@ def load(folder: Path, number: int) -> tuple[Snapshot, ...]:
     from safetensors import SafetensorError, safe_open
 
     path = _path(folder, number)
-    tensor_files.check(path, do="Its trial stays pruned.")
+    tensor_files.check(path, do="Its trial begins anew.")
     try:
         with safe_open(path, framework="pt", device="cpu") as stored:
             numbers = json.loads(stored.metadata()[_HEADER])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - it is no mapping
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CorruptError(
-            f"a checkpoint cannot be read ({error})", value=str(path), do="Its trial stays pruned."
+            f"a checkpoint cannot be read ({error})", value=str(path), do="Its trial begins anew."
         ) from error
     return tuple(
         Snapshot({n.removeprefix(f"{fold}/"): v for n, v in tensors.items() if n.startswith(f"{fold}/")}, plain)

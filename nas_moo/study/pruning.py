@@ -109,8 +109,8 @@ class Pruning:
         return found
 
     def ended(self, record: TrialRecord, outcome: Outcome) -> None:
-        """A trial was told: what it continued is needed no more, unless it was cut off itself."""
-        if record.continues is not None and outcome.state != "interrupted":
+        """A trial was told: what it continued is needed no more, if it came to an end of its own."""
+        if record.continues is not None and outcome.state in ("complete", "pruned", "failed"):
             checkpoints.remove(self._folder, record.continues.number)
 
     def sweep(self) -> None:
@@ -123,7 +123,12 @@ class Pruning:
         if trial.number not in checkpoints.kept(self._folder):
             return Continuation(trial.number, (), ())
         try:
-            return Continuation(trial.number, read_curve(trial), checkpoints.load(self._folder, trial.number))
+            curve, snapshots = read_curve(trial), checkpoints.load(self._folder, trial.number)
+            if len(snapshots) != len(self._setup.splits) or any(s.epoch != len(curve) for s in snapshots):
+                raise CorruptError(  # noqa: TRY301
+                    "a checkpoint is of another training", value=trial.number, do="Its trial begins anew."
+                )
+            return Continuation(trial.number, curve, snapshots)
         except CorruptError as error:
             self._log("note", text=f"Trial {trial.number} begins anew: {error}")
             checkpoints.remove(self._folder, trial.number)

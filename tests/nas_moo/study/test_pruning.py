@@ -11,8 +11,11 @@ from optuna.trial import TrialState
 import nas_moo
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
+from nas_moo.snapshot import Snapshot
 from nas_moo.study import checkpoints, worker
-from nas_moo.study.judge import ranges
+from nas_moo.study.config import configure
+from nas_moo.study.history import History
+from nas_moo.study.judge import Judge, ranges
 from nas_moo.study.pruning import excess
 from nas_moo.study.storage import Storage
 
@@ -217,6 +220,33 @@ def test_our_sampler_may_want_a_pruned_architecture_again(pruned, monkeypatch, t
     assert again.loc[again["continues"] == first, "epochs_run"].tolist() == [2]
     assert again.loc[again["continues"] == second, "epochs_run"].tolist() == [4]
     assert (again["state"] == "complete").all()
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(pruned, tiny):
+    result = pruned(trials=8)
+    folder = tiny / "nas-moo-files" / result.name
+    for number in checkpoints.kept(folder):  # sound files, of a later epoch than the trials' own
+        (snapshot,) = checkpoints.load(folder, number)
+        checkpoints.save(folder, number, [Snapshot(snapshot.tensors, {**snapshot.numbers, "epoch": 3})])
+    told = []
+    result = pruned(Stub(mercy=0), trials=9, listener=told.append)
+    (again,) = result.trials[result.trials["continues"].notna()].to_dict("records")
+    assert (again["state"], again["epochs"], again["epochs_run"]) == ("complete", 4, 4)
+    assert any("another training" in e.get("text", "") for e in told)
+
+
+def test_decisions_stand_on_finished_trials_alone(pruned):
+    result = pruned(trials=6, sampler="random")
+    study = Storage().open(result.name)
+    running = study.optuna.ask()
+    for epoch in (1, 2, 3, 4):
+        study.storage.optuna.set_trial_intermediate_value(running._trial_id, epoch, 0.0)
+    setup = configure(
+        "space.py:Tiny", "blobs.npz", ("error", "params", "flops"), sampler="random", epochs=4, pruner="rank"
+    )
+    judge = Judge(setup, History(study, {}, trains=True))
+    assert judge.rule.finished.curves[:, -1].tolist() == result.complete["error"].tolist()
+    assert judge.numbers == result.complete["number"].tolist()
 
 
 def test_checkpoints_are_bounded(pruned, tiny, monkeypatch):
