@@ -11,7 +11,9 @@ from nas_moo.cli.options import Commands, add_json, print_json
 from nas_moo.errors import UserInputError
 
 if TYPE_CHECKING:
+    from nas_moo.replay.pruning import Pruning
     from nas_moo.replay.summary import Arm
+    from nas_moo.replay.table import RecordedTable
 
 _TRIALS, _SEEDS, _JOBS, _OUT = 200, 30, 1, "nas-moo-replay"
 _SHOWN = (25, 50, 100, 200)  # fulls, in the printed table
@@ -35,7 +37,22 @@ def add(commands: Commands) -> None:
         "--no-screening", action="store_true", help="nsga2 trains each child that it breeds, not the most promising"
     )
     parser.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
-    parser.add_argument("--trials", type=int, metavar="N", help=f"trainings of each search (default: {_TRIALS})")
+    parser.add_argument(
+        "--pruner", metavar="NAME", help="front, rank, median, halving, never or optuna:CLASS (default: never)"
+    )
+    parser.add_argument(
+        "--pruner-quantile", type=float, metavar="Q", help="of front: trainings that may end below their bound"
+    )
+    parser.add_argument(
+        "--control-share",
+        type=float,
+        metavar="SHARE",
+        help="stopped trainings that go on all the same (default: 0.25 until there are 40, then 0.05)",
+    )
+    parser.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on")
+    parser.add_argument(
+        "--trials", type=int, metavar="N", help=f"what each search may spend, in fulls (default: {_TRIALS})"
+    )
     parser.add_argument("--seeds", type=int, metavar="N", help=f"searches, seeded 0 to N-1 (default: {_SEEDS})")
     parser.add_argument("--jobs", type=int, metavar="N", help=f"processes (default: {_JOBS})")
     parser.add_argument("--out", metavar="DIR", help=f"for the document and the curves (default: {_OUT})")
@@ -69,7 +86,7 @@ def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
     from nas_moo.replay.trace import Trace
     from nas_moo.samplers import SamplerOptions
 
-    arm = _arm(parsed)
+    arm = _with_pruner(parsed, _arm(parsed))
     trials, seeds, jobs = (
         _count(parsed, name, default) for name, default in (("trials", _TRIALS), ("seeds", _SEEDS), ("jobs", _JOBS))
     )
@@ -84,8 +101,49 @@ def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
         print(f"{table.name} {arm.name}: seed {trace.seed + 1}/{seeds}  {regret}{early}", file=sys.stderr, flush=True)
 
     load = partial(load_named, arm.sampler, screening=arm.screening)
-    traces = replay_seeds(table, load, options, trials=trials, seeds=seeds, jobs=jobs, progress=progress)
+    pruning = _pruning(arm, table)
+    traces = replay_seeds(
+        table, load, options, trials=trials, seeds=seeds, jobs=jobs, pruning=pruning, progress=progress
+    )
     return write_summary(Path(parsed.out or _OUT), table, arm, traces, trials)
+
+
+def _pruning(arm: Arm, table: RecordedTable) -> Pruning | None:
+    """How to prune; None: never."""
+    from nas_moo.pruners import load_pruner
+    from nas_moo.replay.pruning import Pruning
+
+    if arm.pruner == "never":
+        return None
+    if len(table.epochs) == 1:
+        raise UserInputError(
+            "the table has no curve, and nothing to prune by", value=table.name, do="Leave out --pruner."
+        )
+    pruner = load_pruner(arm.pruner, arm.quantile)
+    if pruner.caution:
+        print(f"{arm.pruner}: {pruner.caution}", file=sys.stderr)
+    return Pruning(pruner, arm.quantile, arm.control_share, arm.thaw)
+
+
+def _with_pruner(parsed: argparse.Namespace, arm: Arm) -> Arm:
+    """The same arm with the pruner that is asked for; options that do not concern it are refused."""
+    from dataclasses import replace
+
+    from nas_moo.pruners import DEFAULT_QUANTILE, WITH_QUANTILE, load_pruner
+    from nas_moo.pruners.control import check_share
+
+    name = parsed.pruner or "never"
+    if name == "never":
+        for option in ("pruner_quantile", "control_share", "no_thaw"):
+            if getattr(parsed, option) not in (None, False):
+                raise UserInputError(
+                    "nothing is pruned", value=f"--{option.replace('_', '-')}", do="Leave it out, or give --pruner."
+                )
+        return arm
+    load_pruner(name, parsed.pruner_quantile)
+    quantile = (parsed.pruner_quantile or DEFAULT_QUANTILE) if name in WITH_QUANTILE else None
+    share = check_share(parsed.control_share)
+    return replace(arm, pruner=name, quantile=quantile, control_share=share, thaw=not parsed.no_thaw)
 
 
 def _arm(parsed: argparse.Namespace) -> Arm:
@@ -124,10 +182,26 @@ def _print_scores(document: dict[str, Any]) -> None:
         place = fulls.index(count)
         regret, volume = document["regret"][place], document["hypervolume"][place]
         print(f"{count:>6}  {_spread(regret, 2):>20}  {_spread(volume, 3):>22}")
+    if "pruning" in document:
+        print()
+        _print_pruning(document["pruner"], document["pruning"])
     print(
         f"\n{document['duplicate_share']:.1%} of the proposals were duplicates and drawn again; "
         f"{document['cpu_ms_per_proposal']:.2g} ms CPU a proposal\n{document['curves']}"
     )
+
+
+def _print_pruning(pruner: str, told: dict[str, Any]) -> None:
+    wrong, truth, covered = told["controls"]["nondominated"], told["truth"], told["covered"]
+    for line in (
+        f"{pruner}: of {told['trained']:.0f} trainings {told['pruned']:.0f} were given up for good and "
+        f"{told['thawed']:.0f} went on later (means)",
+        f"{wrong['hits']} of {wrong['n']} controls are non-dominated ({wrong['low']:.1%} to {wrong['high']:.1%}); of "
+        f"all that was stopped, {truth['hits']} of {truth['n']} are",
+        f"{covered['hits']} of {covered['n']} intervals hold the truth",
+        f"{told['true_front_pruned']:.1%} of the true front were given up",
+    ):
+        print(line)
 
 
 def _spread(values: list[float], digits: int) -> str:
@@ -139,8 +213,9 @@ def _compare(parsed: argparse.Namespace) -> int:
     from nas_moo.replay.compare import compare_files
 
     unused = ("table", "sampler", "population", "grid_steps", "trials", "seeds", "jobs", "out")
-    for name in unused:
-        if getattr(parsed, name) is not None:
+    of_pruner = ("pruner", "pruner_quantile", "control_share", "no_thaw")
+    for name in (*unused, *of_pruner):
+        if getattr(parsed, name) not in (None, False):
             raise UserInputError(
                 "--compare reads what was replayed, and takes no other option", value=name, do="Leave it out."
             )

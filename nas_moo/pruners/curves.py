@@ -54,6 +54,9 @@ class CurveModel:
         middle = float(np.median(curves[:, -1])) if len(curves) else 1.0
         self._shift = max(_FLOOR * (middle - lowest), 1e-9) - lowest
         self._logs = np.log(curves + self._shift)
+        self._middle = float(np.median(self._logs)) if len(curves) else 0.0
+        self._log = (self.finished.low > 0).all(axis=0)
+        self._costs = self._cost_inputs(self.finished.low, self.finished.high)
         self._most = self._logs[:, -1].max(initial=-np.inf)
         self._half = [_half(self.finished.epochs, p) for p in range(len(self.finished.epochs))]
         self._stages: dict[int, Stage] = {}
@@ -69,25 +72,27 @@ class CurveModel:
         """The error of a logarithm."""
         return float(np.exp(log) - self._shift)
 
-    def predict(self, curve: Array) -> tuple[float, float]:
+    def predict(self, curve: Array, low: Array, high: Array) -> tuple[float, float]:
         """The final error that is expected, and the spread of its logarithm; needs ``LEAST`` curves."""
-        log, spread = self.predict_log(curve)
+        log, spread = self.predict_log(curve, low, high)
         return self.error(log), spread
 
-    def predict_log(self, curve: Array) -> tuple[float, float]:
+    def predict_log(self, curve: Array, low: Array, high: Array) -> tuple[float, float]:
         """The same, the error as a logarithm."""
         logs = self.log(curve)
         if len(curve) == len(self.finished.epochs):
             return float(logs[-1]), 0.0
         stage = self.stage(len(curve) - 1)
-        inputs = (self._inputs(logs[None], len(curve) - 1)[0] - stage.center) / stage.scale
+        inputs = (
+            self._inputs(logs[None], self._cost_inputs(low[None], high[None]), len(curve) - 1)[0] - stage.center
+        ) / stage.scale
         drawn = logs[-1] + stage.weights[0] + inputs @ stage.weights[1:]
         return float(min(drawn, max(logs[-1], self._most))), stage.spread  # a line knows no end
 
     def stage(self, point: int) -> Stage:
         """The regression at a point, fitted when it is first asked for."""
         if point not in self._stages:
-            raw = self._inputs(self._logs, point)
+            raw = self._inputs(self._logs, self._costs, point)
             center, scale = raw.mean(axis=0), raw.std(axis=0)
             scale[scale < 1e-9] = 1.0
             design = np.column_stack([np.ones(len(raw)), (raw - center) / scale])
@@ -101,10 +106,16 @@ class CurveModel:
             self._stages[point] = Stage(center, scale, weights, residuals, spread)
         return self._stages[point]
 
-    def _inputs(self, logs: Array, point: int) -> Array:
-        """Of each curve: the last error, and how far it fell since half the cost; shape (n, inputs)."""
+    def _inputs(self, logs: Array, costs: Array, point: int) -> Array:
+        """Of each curve: the last error and its square, how far it fell since half the cost, and the known costs."""
         last, half = logs[:, point], self._half[point]
-        return last[:, None] if half is None else np.column_stack([last, last - logs[:, half]])
+        fallen = [] if half is None else [last - logs[:, half]]
+        return np.column_stack([last, (last - self._middle) ** 2, *fallen, costs])
+
+    def _cost_inputs(self, low: Array, high: Array) -> Array:
+        """The middles of the costs, in logarithm where they have one."""
+        middle = (low + high) / 2
+        return np.asarray(np.where(self._log, np.log(np.where(self._log & (middle > 0), middle, 1.0)), middle))
 
 
 def _half(epochs: Array, point: int) -> int | None:

@@ -105,7 +105,7 @@ class FrontRule:
         rival = self._rivals.best(self._final, high)
         if rival is None:
             return Verdict(False, "no finished training is as cheap", seen)
-        log, spread = self.model.predict_log(curve)
+        log, spread = self.model.predict_log(curve, low, high)
         bound, best = self.model.error(log + self.worst * spread), float(self._final[rival])
         seen |= {"predicted": self.model.error(log), "spread": spread, "bound": bound}
         seen |= {"rival": rival, "rival_error": best}
@@ -117,6 +117,7 @@ class FrontRule:
 
 
 def checks(epochs: Array) -> tuple[int, ...]:
-    """The first points at which the shares of the cost are reached, without the last of all."""
+    """The first points at which the shares of the cost are reached, without the last of all; the first if none is."""
+    last = len(epochs) - 1
     points = np.searchsorted(epochs, np.array(SHARES) * epochs[-1] * (1 - 1e-9))
-    return tuple(sorted({int(p) for p in points if p < len(epochs) - 1}))
+    return tuple(sorted({int(p) for p in points if p < last})) or tuple(range(min(last, 1)))

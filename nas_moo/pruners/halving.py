@@ -74,5 +74,5 @@ class HalvingRule:
             True,
             f"error {curve[-1]:.4g} after {epochs[point]:g} epochs is in the worse half of the finished trainings "
             f"(above {bound:.4g})",
-            seen | expected(self._model, curve),
+            seen | expected(self._model, curve, low, high),
         )

@@ -66,5 +66,5 @@ class MedianRule:
             True,
             f"the lowest error after {epochs[point]:g} epochs, {best:.4g}, is above the median of the finished "
             f"trainings, {bound:.4g}",
-            seen | expected(self._model, curve),
+            seen | expected(self._model, curve, low, high),
         )

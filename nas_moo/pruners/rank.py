@@ -78,7 +78,7 @@ class RankRule:
         seen |= {"rival": rival, "rival_error": best}
         if curve[-1] <= best + self.margin * abs(best):
             return Verdict(False, f"no finished training as cheap was {self.margin:.0%} better at this epoch", seen)
-        seen |= expected(self._model, curve)
+        seen |= expected(self._model, curve, low, high)
         return Verdict(
             True,
             f"error {curve[-1]:.4g} after {epochs[point]:g} epochs, where a finished training at costs no higher had "
@@ -93,9 +93,9 @@ def first_point(epochs: Array) -> int:
     return late if late < len(epochs) - 1 else 0
 
 
-def expected(model: CurveModel, curve: Array) -> dict[str, float]:
+def expected(model: CurveModel, curve: Array, low: Array, high: Array) -> dict[str, float]:
     """What a surrogate is told of a training that is given up: its final error as predicted, and how sure that is."""
     if len(model) < LEAST:
         return {}
-    predicted, spread = model.predict(curve)
+    predicted, spread = model.predict(curve, low, high)
     return {"predicted": predicted, "spread": spread}

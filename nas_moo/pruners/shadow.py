@@ -91,7 +91,7 @@ class ShadowRule:
         seen = {"epoch": epoch, "last_error": float(curve[-1]), "finished": len(self.finished)}
         if not stop or len(curve) == len(epochs):
             return Verdict(False, f"{name} of Optuna lets it go on", seen)
-        seen |= expected(CurveModel(self.finished), curve)
+        seen |= expected(CurveModel(self.finished), curve, low, high)
         return Verdict(True, f"{name} of Optuna stops it after {epoch:g} epochs", seen)
 
 

@@ -141,4 +141,4 @@ def _first(curve: Array, grid: Array, goal: float) -> float:
 
 
 def _side(about: dict[str, Any]) -> dict[str, Any]:
-    return {key: about[key] for key in ("sampler", "population", "pruner", "trials") if key in about}
+    return {key: about[key] for key in ("sampler", "population", "pruner", "quantile", "trials") if key in about}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,15 +17,18 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from nas_moo.genome import Architecture, Genome
+from nas_moo.replay.pruning import Pruning, Trainer, Training
 from nas_moo.replay.table import RecordedTable
 from nas_moo.replay.trace import Trace
 from nas_moo.samplers import Problem, SamplerOptions, load_sampler
 from nas_moo.samplers.base import WrappingSampler
 from nas_moo.samplers.distinct import REDRAWS
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
+from nas_moo.samplers.nsga2 import read_trial
+from nas_moo.samplers.population import Individual
 
 
 @dataclass
@@ -89,6 +93,9 @@ class CostOracle:
 
 Loader: TypeAlias = Callable[[Genome, SamplerOptions, Callable[[Architecture], bool], CostOracle], BaseSampler]
 
+_PREDICTED, _SPREAD, _LEFT = "predicted", "spread", "remaining"  # attributes of pruned trials
+_ROUNDING = 1e-9  # shares of trainings may sum up to a little less than a whole
+
 
 def load_named(
     name: str,
@@ -100,7 +107,7 @@ def load_named(
     screening: bool = True,
 ) -> BaseSampler:
     """A sampler of nas-moo as a ``Loader`` wants it."""
-    return load_sampler(name, genome, options, is_known, costs.problem if screening else None)
+    return load_sampler(name, genome, options, is_known, costs.problem if screening else None, read=_read)
 
 
 class RecordedSampler(WrappingSampler):
@@ -141,47 +148,114 @@ class RecordedSampler(WrappingSampler):
         return answered
 
 
-def replay_search(table: RecordedTable, load: Loader, options: SamplerOptions, trials: int) -> Trace:
+def replay_search(
+    table: RecordedTable, load: Loader, options: SamplerOptions, trials: int, pruning: Pruning | None = None
+) -> Trace:
     """One search: propose, answer from the table, tell, until the trials or the table are used up.
 
     Args:
         table: It answers.
         load: Makes the sampler.
         options: Of the sampler; its seed is the search's.
-        trials: Full trainings at most.
+        trials: What may be spent, in full trainings; the last one is trained as far as it gets.
+        pruning: When trainings are given up; None: never.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ledger = Ledger(table)
-    oracle, space = CostOracle(ledger), distributions(table.genome)
-    sampler = load(table.genome, options, ledger.is_known, oracle)
-    if not table.complete:
-        sampler = RecordedSampler(sampler, ledger)
-    study = optuna.create_study(directions=["minimize"] * table.objectives.shape[1], sampler=sampler)
-    rows, proposing, asked = list[int](), list[float](), list[int]()
-    for _ in range(trials):
-        begun = _proposing_time(sampler)
-        try:
-            trial = study.ask(fixed_distributions=space)
-        except SpaceExhaustedError:
-            break
-        spent = _proposing_time(sampler) - begun
-        row = table.answer(table.genome.architecture(trial.params), ledger.tried)
-        ledger.note(row)
-        oracle.note(row)
-        begun = _proposing_time(sampler)
-        study.tell(trial, table.objectives[row].tolist())
-        rows.append(row)
-        proposing.append(spent + _proposing_time(sampler) - begun)
-        asked.append(oracle.asked)
-    return Trace(
-        seed=options.seed,
-        rows=np.array(rows, dtype=np.intp),
-        fulls=np.ones(len(rows)),
-        complete=np.ones(len(rows), dtype=bool),
-        proposing=np.array(proposing),
-        asked=np.array(asked, dtype=np.intp),
-        duplicates=ledger.duplicates,
-    )
+    search = _Search(table, load, options, pruning or Pruning())
+    while search.spent < trials - _ROUNDING and search.step():
+        pass
+    return search.trace()
+
+
+class _Search:
+    """A search as it goes."""
+
+    def __init__(self, table: RecordedTable, load: Loader, options: SamplerOptions, pruning: Pruning) -> None:
+        self.spent = 0.0
+        self._table, self._seed, self._pruning = table, options.seed, pruning
+        self._ledger = Ledger(table)
+        self._oracle, self._space = CostOracle(self._ledger), distributions(table.genome)
+        sampler = load(table.genome, options, self._ledger.is_known, self._oracle)
+        self._sampler = sampler if table.complete else RecordedSampler(sampler, self._ledger)
+        self._study = optuna.create_study(directions=["minimize"] * table.objectives.shape[1], sampler=self._sampler)
+        self._trainer = Trainer(table, pruning, options.seed)
+        self._numbers = dict[int, int]()  # of the trials whose rows were given up
+        self._trainings, self._proposing, self._asked = list[Training](), list[float](), list[int]()
+
+    def step(self) -> bool:
+        """One training; False where nothing is left to train."""
+        begun = _proposing_time(self._sampler)
+        row, trial = self._trainer.thaw(), None
+        if row is None:
+            try:
+                trial = self._study.ask(fixed_distributions=self._space)
+            except SpaceExhaustedError:
+                return False
+            spent = _proposing_time(self._sampler) - begun
+            row = self._table.answer(self._table.genome.architecture(trial.params), self._ledger.tried)
+            self._ledger.note(row)
+            self._oracle.note(row)
+            begun = _proposing_time(self._sampler) - spent
+        training = self._trainer.train(row, len(self._trainings))
+        self._tell(trial, training)
+        self._trainings.append(training)
+        self._proposing.append(_proposing_time(self._sampler) - begun)
+        self._asked.append(self._oracle.asked)
+        self.spent += training.fulls
+        return True
+
+    def trace(self) -> Trace:
+        """What it did."""
+        return Trace(
+            seed=self._seed,
+            rows=np.array([t.row for t in self._trainings], dtype=np.intp),
+            fulls=np.array([t.fulls for t in self._trainings]),
+            complete=np.array([t.verdict is None for t in self._trainings], dtype=bool),
+            proposing=np.array(self._proposing),
+            asked=np.array(self._asked, dtype=np.intp),
+            duplicates=self._ledger.duplicates,
+            pruning=self._trainer.trace(),
+        )
+
+    def _tell(self, trial: Trial | None, training: Training) -> None:
+        """Tell Optuna; what goes on is a trial of its own, with the genes and the generation of the one before."""
+        values, complete = self._table.objectives[training.row].tolist(), training.verdict is None
+        told = {} if complete else self._trainer.told(training)
+        attributes: dict[str, Any] = {}
+        if told:
+            remaining = 1.0 - self._table.share(training.points) if self._pruning.thaw else math.inf
+            attributes = {_PREDICTED: [told["predicted"], *values[1:]], _SPREAD: told["spread"], _LEFT: remaining}
+        if trial is None:
+            before = self._study.get_trials(deepcopy=False)[self._numbers[training.row]]
+            kept = {k: v for k, v in before.system_attrs.items() if not k.startswith("constraints:")}
+            state = TrialState.COMPLETE if complete else TrialState.PRUNED
+            self._study.add_trial(
+                create_trial(
+                    state=state,
+                    values=values if complete else None,
+                    params=before.params,
+                    distributions=before.distributions,
+                    user_attrs=attributes,
+                    system_attrs=kept if complete else {**kept, "constraints:pruned": 1.0},
+                )
+            )
+        elif complete:
+            self._study.tell(trial, values)
+        else:
+            self._numbers[training.row] = trial.number
+            for name, value in attributes.items():
+                trial.set_user_attr(name, value)
+            trial.set_constraint("pruned", 1.0)  # without it TPE cannot read the study
+            self._study.tell(trial, state=TrialState.PRUNED)
+
+
+def _read(trial: FrozenTrial) -> Individual | None:
+    """A finished trial of a replay; a pruned one with the final error that is expected."""
+    if _PREDICTED not in trial.user_attrs:
+        return None if trial.state == TrialState.PRUNED else read_trial(trial)
+    values = np.array(trial.user_attrs[_PREDICTED])
+    spread, remaining = trial.user_attrs[_SPREAD], trial.user_attrs[_LEFT]
+    return Individual(trial.params, values, values, values, complete=False, spread=spread, remaining=remaining)
 
 
 def replay_seeds(
@@ -192,6 +266,7 @@ def replay_seeds(
     trials: int,
     seeds: int,
     jobs: int = 1,
+    pruning: Pruning | None = None,
     progress: Callable[[Trace], None] = lambda _: None,
 ) -> list[Trace]:
     """One search for each seed from 0, in order.
@@ -200,26 +275,32 @@ def replay_seeds(
         table: It answers.
         load: Makes the samplers; with several jobs it must be a function of a module.
         options: Of the samplers, except for the seed.
-        trials: Full trainings at most of each.
+        trials: What each may spend, in full trainings.
         seeds: How many.
         jobs: Processes.
+        pruning: When trainings are given up; None: never.
         progress: Told of each search when it has ended.
     """
     told = [replace(options, seed=seed) for seed in range(seeds)]
     traces = []
-    for trace in _searches(table, load, told, trials, min(jobs, seeds)):
+    for trace in _searches(table, load, told, trials, min(jobs, seeds), pruning):
         progress(trace)
         traces.append(trace)
     return traces
 
 
 def _searches(
-    table: RecordedTable, load: Loader, told: Sequence[SamplerOptions], trials: int, jobs: int
+    table: RecordedTable,
+    load: Loader,
+    told: Sequence[SamplerOptions],
+    trials: int,
+    jobs: int,
+    pruning: Pruning | None,
 ) -> Iterator[Trace]:
     if jobs <= 1:
-        yield from (replay_search(table, load, options, trials) for options in told)
+        yield from (replay_search(table, load, options, trials, pruning) for options in told)
         return
-    search = partial(_search_here, load, trials)
+    search = partial(_search_here, load, trials, pruning)
     # A fork would copy the threads' locks of numerical libraries; the table goes to each process once.
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_remember, initargs=(table,)) as pool:
         yield from pool.map(search, told)
@@ -232,8 +313,8 @@ def _remember(table: RecordedTable) -> None:
     _TABLE[:] = [table]
 
 
-def _search_here(load: Loader, trials: int, options: SamplerOptions) -> Trace:
-    return replay_search(_TABLE[0], load, options, trials)
+def _search_here(load: Loader, trials: int, pruning: Pruning | None, options: SamplerOptions) -> Trace:
+    return replay_search(_TABLE[0], load, options, trials, pruning)
 
 
 def _proposing_time(sampler: BaseSampler) -> float:

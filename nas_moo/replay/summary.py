@@ -13,26 +13,34 @@ import numpy as np
 
 from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.pareto import Array
+from nas_moo.replay.cuts import describe_cuts
 from nas_moo.replay.judge import BUDGETS, Judge, on_grid, quartiles
 from nas_moo.replay.table import RecordedTable
 from nas_moo.replay.trace import Trace
 
-PRUNER = "never"
-
 
 @dataclass(frozen=True)
 class Arm:
-    """A sampler with its settings, as one side of a comparison."""
+    """A sampler and a pruner with their settings, as one side of a comparison."""
 
     sampler: str
     population: int | None = None
     screening: bool = True
+    pruner: str = "never"
+    quantile: float | None = None
+    control_share: float | None = None
+    thaw: bool = False
 
     @property
     def name(self) -> str:
-        """The sampler, its population where it has one, and what was switched off."""
+        """The sampler, its population where it has one, what was switched off, and the pruner where there is one."""
         population = "" if self.population is None else f"-{self.population}"
-        return f"{self.sampler}{population}{'' if self.screening else '-no-screening'}"
+        sampler = f"{self.sampler}{population}{'' if self.screening else '-no-screening'}"
+        if self.pruner == "never":
+            return sampler
+        told = [self.quantile, None if self.control_share is None else f"controls-{self.control_share}"]
+        settings = "".join(f"-{t}" for t in told if t is not None)
+        return f"{sampler}-{self.pruner.replace(':', '-')}{settings}{'-thaw' if self.thaw else ''}"
 
 
 def write_summary(folder: Path, table: RecordedTable, arm: Arm, traces: Sequence[Trace], trials: int) -> dict[str, Any]:
@@ -43,19 +51,21 @@ def write_summary(folder: Path, table: RecordedTable, arm: Arm, traces: Sequence
         table: It answered.
         arm: Whose traces they are.
         traces: One a seed.
-        trials: Full trainings that each search was allowed: the length of the grid.
+        trials: What each search might spend, in full trainings: the length of the grid.
     """
     judge, grid = Judge(table), np.arange(1, trials + 1, dtype=float)
     scores = {"regret": [judge.regret(t) for t in traces], "hypervolume": [judge.hypervolume(t) for t in traces]}
     spent = [t.fulls for t in traces]
     curves = {name: _curves(values, spent, grid) for name, values in scores.items()}
     arrays = {"fulls": grid, **curves, "rows": _padded([t.rows for t in traces]), "cost": _padded(spent)}
+    arrays["complete"] = _padded([t.complete.astype(float) for t in traces])
     name = f"{table.name}-{arm.name}"
     document = {
         "sampler": arm.sampler,
         **({} if arm.population is None else {"population": arm.population}),
         **({"screening": arm.screening} if arm.sampler == "nsga2" else {}),
-        "pruner": PRUNER,
+        "pruner": arm.pruner,
+        **_of_pruning(table, arm, traces),
         "seeds": len(traces),
         "trials": trials,
         "fulls": grid.tolist(),
@@ -119,6 +129,13 @@ def describe_judge(table: RecordedTable, judge: Judge) -> dict[str, Any]:
         "budget_range": [float(judge.budgets[0]), float(judge.budgets[-1])],
         "costs": {c.name: {"unit": c.unit, "log": c.log} for c in table.described},
     }
+
+
+def _of_pruning(table: RecordedTable, arm: Arm, traces: Sequence[Trace]) -> dict[str, Any]:
+    if arm.pruner == "never":
+        return {}
+    settings = {"quantile": arm.quantile, "control_share": arm.control_share, "thaw": arm.thaw}
+    return {**settings, "pruning": describe_cuts(table, traces)}
 
 
 def _by_seconds(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
+from nas_moo.replay.pruning import PruningTrace
 from nas_moo.replay.table import RecordedTable
 
 
@@ -23,6 +24,7 @@ class Trace:
         proposing: CPU seconds of ask and tell, Optuna's own bookkeeping included.
         asked: How many distinct architectures' costs the sampler had asked for by then.
         duplicates: Proposals in all that the sampler drew although they had been trained.
+        pruning: What pruning did; None where nothing could.
     """
 
     seed: int
@@ -32,6 +34,7 @@ class Trace:
     proposing: Array
     asked: NDArray[np.intp]
     duplicates: int
+    pruning: PruningTrace | None = None
 
     def seconds(self, table: RecordedTable) -> Array | None:
         """Seconds of training, timing and proposing of each trial; None where the table has none."""

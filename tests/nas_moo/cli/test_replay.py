@@ -107,3 +107,53 @@ def test_a_description_that_does_not_match_is_a_users_error(towers, capsys):
     code, out, _ = replay(capsys, "towers.toml", "--json")
     assert code == 2
     assert json.loads(out)["error"] == "unknown column for the curve"
+
+
+CURVES = DESCRIPTION.replace('["err"]', '["first", "err"]')
+
+
+@pytest.fixture
+def curves(towers):
+    """The same models, with an error after half the training."""
+    lines = TABLE.split()
+    halves = ["first", "0.9", "0.8", "0.7", "0.6", "0.9"]
+    (towers / "towers.csv").write_text("\n".join(f"{line},{half}" for line, half in zip(lines, halves, strict=True)))
+    (towers / "towers.toml").write_text(CURVES)
+
+
+def test_the_document_names_the_pruner_and_what_it_did(curves, capsys):
+    options = ["towers.toml", "--sampler", "random", "--trials", "5", "--seeds", "2"]
+    code, out, _ = replay(capsys, *options, "--pruner", "front", "--pruner-quantile", "0.2", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert [document[k] for k in ("pruner", "quantile", "control_share", "thaw")] == ["front", 0.2, None, True]
+    assert document["pruning"]["covered"] == {"hits": 2, "n": 2, "low": pytest.approx(0.342, abs=1e-3), "high": 1.0}
+    assert document["curves"].endswith("towers-random-front-0.2-thaw.npz")
+    code, out, err = replay(capsys, *options, "--pruner", "median", "--no-thaw", "--control-share", "0.1")
+    assert code == 0
+    assert "0 of 0 controls" in out
+    assert "error alone" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--pruner", "frnt"], "unknown pruner"),
+        (["--pruner", "front", "--pruner-quantile", "0.6"], "outside (0, 0.5]"),
+        (["--pruner", "front", "--pruner-quantile", "0"], "outside (0, 0.5]"),
+        (["--pruner", "rank", "--pruner-quantile", "0.1"], "no quantile"),
+        (["--pruner", "rank", "--control-share", "2"], "share of controls"),
+        (["--pruner-quantile", "0.1"], "nothing is pruned"),
+        (["--no-thaw"], "nothing is pruned"),
+    ],
+)
+def test_pruners_that_cannot_be_are_refused(curves, capsys, options, said):
+    code, _, err = replay(capsys, "towers.toml", "--sampler", "random", "--trials", "2", *options)
+    assert code == 2
+    assert said in err
+
+
+def test_a_table_without_a_curve_has_nothing_to_prune_by(towers, capsys):
+    code, _, err = replay(capsys, "towers.toml", "--sampler", "random", "--pruner", "front")
+    assert code == 2
+    assert "no curve" in err

@@ -80,7 +80,9 @@ def test_the_bound_holds_over_whole_trajectories_that_took_no_part_in_the_fit(qu
             for row in rows[n : n + 60]:
                 bounds = []
                 for point in rule.checks:
-                    log, spread = rule.model.predict_log(tiny.errors[row, : point + 1])
+                    log, spread = rule.model.predict_log(
+                        tiny.errors[row, : point + 1], tiny.costs[row], tiny.costs[row]
+                    )
                     bounds.append(rule.model.error(log + rule.worst * spread))
                 missed += tiny.errors[row, -1] < max(bounds)
                 judged += 1

@@ -1,0 +1,167 @@
+"""Trains the rows of a table as far as a rule lets them: the same rules, control arm and reaction as in a live study.
+
+A recorded table also knows what the pruned trainings would have ended with, so what a rule cut wrongly is counted
+beside what the control arm says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_moo.pareto import Array
+from nas_moo.pruners import FinishedCurves, Pruner, Rule, Verdict
+from nas_moo.pruners.control import (
+    Control,
+    ControlReport,
+    at_level,
+    cautious_level,
+    is_control,
+    is_dominated,
+    judge_controls,
+)
+from nas_moo.pruners.never import NeverPruner
+from nas_moo.replay.table import RecordedTable
+
+
+@dataclass(frozen=True, eq=False)
+class Pruning:
+    """How a replayed search prunes.
+
+    Attributes:
+        pruner: Fitted anew whenever a training has finished.
+        quantile: That was asked for; None for a pruner without.
+        control_share: Of the stopped trainings that go on; None: a quarter, and later a twentieth.
+        thaw: Pruned trainings go on where the rule, fitted anew, would no longer stop them.
+    """
+
+    pruner: Pruner = field(default_factory=NeverPruner)
+    quantile: float | None = None
+    control_share: float | None = None
+    thaw: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What was trained of one row.
+
+    Attributes:
+        points: Of its curve that it has now.
+        fulls: What that cost, in full trainings.
+        verdict: That stopped it; None where it is complete.
+    """
+
+    row: int
+    points: int
+    fulls: float
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, eq=False)
+class PruningTrace:
+    """What pruning did in one search.
+
+    Attributes:
+        pruned: Rows that were given up and did not go on.
+        points: Of the curve of each that were trained.
+        report: What the control arm says.
+        level: How often the rule had turned more cautious.
+        thawed: Trainings that went on after they had been given up.
+        wrong: Of all stopped trainings, controls included, those that end non-dominated among the complete ones.
+        stopped: How many those are.
+    """
+
+    pruned: NDArray[np.intp]
+    points: NDArray[np.intp]
+    report: ControlReport
+    level: int
+    thawed: int
+    wrong: int
+    stopped: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the report, and the truth beside it."""
+        truth = {"stopped": self.stopped, "nondominated": self.wrong}
+        return {**self.report.to_dict(), "level": self.level, "thawed": self.thawed, "truth": truth}
+
+
+class Trainer:
+    """Trains rows, and keeps what finished and what was given up."""
+
+    def __init__(self, table: RecordedTable, pruning: Pruning, seed: int) -> None:
+        self._table, self._pruning, self._seed = table, pruning, seed
+        self._finished, self._controls = list[int](), list[Control]()
+        self._pruned: dict[int, int] = {}  # row to points
+        self._level, self._thawed = 0, 0
+        self._rule: Rule | None = None
+
+    def train(self, row: int, number: int) -> Training:
+        """Train a row until the rule stops it, or to its end."""
+        before, last = self._pruned.pop(row, 0), self._table.errors.shape[1]
+        self._thawed += before > 0
+        bound: float | None = None
+        stopped = False
+        for points in range(before + 1, last):
+            verdict = self._verdict(row, points)
+            if verdict.stop:
+                if not is_control(self._seed, number, len(self._controls), self._pruning.control_share):
+                    self._pruned[row] = points
+                    return Training(row, points, self._cost(before, points), verdict)
+                stopped, bound = True, verdict.evidence.get("bound")
+                break
+        self._finish(row, stopped=stopped, bound=bound)
+        return Training(row, last, self._cost(before, last), None)
+
+    def thaw(self) -> int | None:
+        """A row that was given up and that the rule would let go on by now; None where there is none."""
+        if not self._pruning.thaw:
+            return None
+        for row, points in self._pruned.items():
+            if not self._verdict(row, points).stop:
+                return row
+        return None
+
+    def told(self, training: Training) -> Mapping[str, float]:
+        """Of a pruned training, the final error that is expected, and its spread."""
+        evidence = {} if training.verdict is None else training.verdict.evidence
+        return {name: float(evidence[name]) for name in ("predicted", "spread") if name in evidence}
+
+    def trace(self) -> PruningTrace:
+        """What pruning did so far."""
+        rows = np.array(list(self._pruned), dtype=np.intp)
+        complete = self._curves(np.array(self._finished, dtype=np.intp))
+        report = judge_controls(complete, self._controls, len(rows))
+        wrong = report.nondominated.hits + sum(self._is_wrong(row) for row in rows.tolist())
+        stopped = len(rows) + len(self._controls)
+        points = np.array(list(self._pruned.values()), dtype=np.intp)
+        return PruningTrace(rows, points, report, self._level, self._thawed, wrong, stopped)
+
+    def _verdict(self, row: int, points: int) -> Verdict:
+        if self._rule is None:
+            finished = self._curves(np.array(self._finished, dtype=np.intp))
+            self._rule = at_level(self._pruning.pruner, self._level).fit(finished)
+        costs = self._table.costs[row]
+        return self._rule.decide(self._table.errors[row, :points], costs, costs)
+
+    def _finish(self, row: int, *, stopped: bool, bound: float | None) -> None:
+        self._finished.append(row)
+        self._rule = None
+        if stopped:
+            self._controls.append(Control(len(self._finished) - 1, bound, self._level))
+            complete = self._curves(np.array(self._finished, dtype=np.intp))
+            self._level = cautious_level(complete, self._controls, self._pruning.quantile)
+
+    def _is_wrong(self, row: int) -> bool:
+        """Whether no complete training would dominate it, had it been trained."""
+        return not is_dominated(self._curves(np.array([*self._finished, row], dtype=np.intp)), len(self._finished))
+
+    def _cost(self, before: int, after: int) -> float:
+        return self._table.share(after) - (self._table.share(before) if before else 0.0)
+
+    def _curves(self, rows: NDArray[np.intp]) -> FinishedCurves:
+        costs: Array = self._table.costs[rows]
+        return FinishedCurves(self._table.epochs, self._table.errors[rows], costs, costs)
