@@ -18,11 +18,12 @@ import numpy as np
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Rule, Verdict, check_curve, check_quantile
 from nas_moo.pruners.curves import CurveModel
-from nas_moo.pruners.rank import MARGIN, RankPruner
+from nas_moo.pruners.rank import RankPruner
 from nas_moo.pruners.rivals import Rivals
 
 QUANTILE = 0.1
-SHARES = (0.15, 0.3, 0.5, 0.75)  # of the training's cost: where it is judged
+SHARES = (0.05, 0.15, 0.3, 0.6)  # of the training's cost: where it is judged
+MARGIN = 0.1  # of rank, where there is no curve; what is so cut wrongly may go on later
 FEWEST_POINTS = 4  # of a curve that is modelled, the last included
 START = 10  # finished trainings
 

@@ -67,7 +67,7 @@ class HalvingRule:
         if point not in self.rungs or point == len(epochs) - 1:
             return Verdict(False, "this epoch is no rung", seen)
         bound = self.rungs[point]
-        seen["bound"] = bound
+        seen["threshold"] = bound
         if curve[-1] <= bound:
             return Verdict(False, "the error is among the better half of the finished trainings", seen)
         return Verdict(

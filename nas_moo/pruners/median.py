@@ -59,7 +59,7 @@ class MedianRule:
         if not first_point(epochs) <= point < len(epochs) - 1:
             return Verdict(False, "this epoch is not judged", seen)
         bound, best = float(self._medians[point]), float(curve.min())
-        seen["bound"] = bound
+        seen["threshold"] = bound
         if best <= bound:
             return Verdict(False, f"the lowest error, {best:.4g}, is within the median of the finished trainings", seen)
         return Verdict(

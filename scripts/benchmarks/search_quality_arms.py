@@ -52,7 +52,7 @@ class Arm:
 
 def by_sampler(load: Loader, population: int = 20, *, start: bool = True) -> Search:
     """Searches with an Optuna sampler, whose first proposals are replaced by the common start."""
-    started = partial(_load_started, load) if start else load
+    started = partial(load_started, load) if start else load
 
     def search(table: RecordedTable, seed: int, trials: int) -> Trace:
         return replay_search(table, started, SamplerOptions(seed=seed, population=population), trials)
@@ -70,13 +70,14 @@ def peer(module: str, sampler: str, population: int = 20, **settings: Any) -> Se
     return by_sampler(partial(_load_peer, module, sampler, settings), population, start=False)
 
 
-def _load_started(
+def load_started(
     load: Loader,
     genome: Genome,
     options: SamplerOptions,
     is_known: Callable[[Architecture], bool],
     costs: CostOracle,
 ) -> BaseSampler:
+    """A sampler whose first proposals are the common start."""
     return StartedSampler(load(genome, options, is_known, costs), genome, options.seed)
 
 

@@ -23,7 +23,7 @@ def arms_table(arms: Iterable[str]) -> str:
         rows.append(
             [f"`{name}`", *(("–", "yes")[takes] for takes in (arm.start, arm.costs, arm.partly)), arm.distinct, seeds]
         )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def regret_table(arms: Sequence[Curves]) -> str:
@@ -34,7 +34,7 @@ def regret_table(arms: Sequence[Curves]) -> str:
         rows.append(
             [f"`{curves.arm}`", "any" if curves.same else str(len(curves.seeds)), *cells, f"{curves.cpu_ms:.2g}"]
         )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def ratio_table(ours: str, found: Mapping[str, Mapping[str, Curves]], family: Mapping[str, str]) -> str:
@@ -53,7 +53,7 @@ def ratio_table(ours: str, found: Mapping[str, Mapping[str, Curves]], family: Ma
             rows.append([opponent, table, *(_ratio(at.get(f), seeds, name=opponent == BEST) for f in CHECKPOINTS)])
         means = (_mean({t: at[f] for t, at in by_table.items() if f in at}, family) for f in CHECKPOINTS)
         rows.append([opponent, "**geometric mean**", *means])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def failures(failed: Sequence[Failure]) -> str:
@@ -96,6 +96,7 @@ def _spread(quartiles: tuple[float, float, float]) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first row is its head."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
