@@ -93,6 +93,7 @@ class Judgement:
         predicted: The final error that was expected; None where the pruner predicts none.
         spread: Standard deviation of the logarithm of that; None likewise.
         bound: The lowest final error that was thought possible; None likewise.
+        threshold: What pruners that are blind to costs compared the last error with; None for others.
         rival: Number of the finished trial that was better at costs no higher; None for pruners blind to costs.
         rival_error: What that one had.
         finished: How many finished trials the decision stood on.
@@ -109,6 +110,7 @@ class Judgement:
     predicted: float | None
     spread: float | None
     bound: float | None
+    threshold: float | None
     rival: int | None
     rival_error: float | None
     finished: int

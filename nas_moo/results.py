@@ -25,8 +25,8 @@ _FIRST_COLUMNS = (
     "continues",
 )  # fmt: skip
 PRUNING_COLUMNS = (
-    "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "rival",
-    "rival_error", "finished", "level", "reason",
+    "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "threshold",
+    "rival", "rival_error", "finished", "level", "reason",
 )  # fmt: skip
 TRIAL_COLUMNS = (*_FIRST_COLUMNS, "seconds", "worker", "started", "front")  # no objective may have these names
 
@@ -49,8 +49,8 @@ class StudyResult:
         measurements: A row a measurement: ``number, id, objective, value, low, high, unit, interval, n, method,
             details``.
         prunings: A row a decision to stop a training, followed or (``control``) overruled: ``number, id, control,
-            pruner, quantile, epoch, last_error, predicted, bound, rival, rival_error, finished, level, reason``; see
-            ``Judgement``.
+            pruner, quantile, epoch, last_error, predicted, bound, threshold, rival, rival_error, finished, level,
+            reason``; see ``Judgement``.
     """
 
     name: str
@@ -247,7 +247,7 @@ def _prunings_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
         if e.judgement is not None
     ]
     table = pd.DataFrame(rows, columns=list(PRUNING_COLUMNS))
-    numbers = ("quantile", "last_error", "predicted", "bound", "rival_error")
+    numbers = ("quantile", "last_error", "predicted", "bound", "threshold", "rival_error")
     table[list(numbers)] = table[list(numbers)].astype(float)
     table["control"], table["rival"] = table["control"].astype(bool), table["rival"].astype("Int64")
     return table

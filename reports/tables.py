@@ -16,7 +16,8 @@ from reports.quantities import trained_objective
 _DECIDED = {
     "last_error": "validation data after the epoch of the decision",
     "predicted": "final error that was expected",
-    "bound": "lowest final error that was thought possible; of pruners that compare, what was too high",
+    "bound": "lowest final error that was thought possible",
+    "threshold": "what pruners that are blind to costs compared the last error with",
     "rival_error": "of the finished trial that was better at costs no higher",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

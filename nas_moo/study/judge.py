@@ -80,6 +80,7 @@ class Judge:
             predicted=_number(told.get("predicted")),
             spread=_number(told.get("spread")),
             bound=_number(told.get("bound")),
+            threshold=_number(told.get("threshold")),
             rival=None if rival is None else self.numbers[int(rival)],
             rival_error=_number(told.get("rival_error")),
             finished=len(self.numbers),
@@ -121,7 +122,7 @@ class Judge:
 
 def is_judged(verdict: Verdict) -> bool:
     """Whether the rule has compared the training with anything: it may judge few epochs, or have seen too little."""
-    return verdict.stop or "bound" in verdict.evidence or "rival" in verdict.evidence
+    return verdict.stop or not {"bound", "threshold", "rival"}.isdisjoint(verdict.evidence)
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -164,11 +164,12 @@ def best_first(postponed: list[FrozenTrial], judge: Judge) -> list[FrozenTrial]:
 
 
 def excess(evidence: Mapping[str, Any]) -> float:
-    """How far a training is above what it has to beat, relative to that: its bound, or its last error, against a rival.
+    """How far a training is above what it has to beat, relative to that.
 
-    Pruners that are blind to costs have no rival; there the last error is compared with their threshold.
+    Its bound against a rival, or its last error where the pruner predicts none; against the threshold of a pruner that
+    is blind to costs.
     """
-    bound, rival = evidence.get("bound"), evidence.get("rival_error")
+    bound, rival, threshold = (evidence.get(name) for name in ("bound", "rival_error", "threshold"))
     reached = evidence["last_error"] if bound is None or rival is None else bound
-    beaten = bound if rival is None else rival
+    beaten = threshold if rival is None else rival
     return float("inf") if beaten is None else float((reached - beaten) / max(abs(beaten), 1e-12))

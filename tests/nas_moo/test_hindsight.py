@@ -27,7 +27,21 @@ def trial(number, size, curve, state="complete", judged=None, continues=None):
     judgement = None
     if judged is not None:
         judgement = Judgement(
-            "front", judged == "control", "", 2, curve[1], 0.3, 0.1, 0.25, 0, 0.2, 9, 0.1, 0, {"params": float(size)}
+            "front",
+            judged == "control",
+            "",
+            2,
+            curve[1],
+            0.3,
+            0.1,
+            0.25,
+            None,
+            0,
+            0.2,
+            9,
+            0.1,
+            0,
+            {"params": float(size)},
         )
     return Evaluation(
         number, GENOME.architecture({"size": size}), measured,

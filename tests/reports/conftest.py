@@ -97,8 +97,8 @@ def evaluation(i: int, objectives: Sequence[str], state: str | None = None) -> E
 def judgement(state: str, final: float, curve: Sequence[EpochRecord], flops: float) -> Judgement:
     """After the third epoch, with a bound a little below the final error."""
     return Judgement(
-        "front", state != "pruned", "because", 3, curve[2].error, final, 0.1, final - 0.01, 0, final - 0.02, 12, 0.1, 0,
-        {"flops": flops},
+        "front", state != "pruned", "because", 3, curve[2].error, final, 0.1, final - 0.01, None, 0, final - 0.02, 12,
+        0.1, 0, {"flops": flops},
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def test_a_screened_trial_counts_by_its_violation(read):
     assert read(TrialState.PRUNED, SCREENED, {"params": PARAMS}, limits={"params": 50}) is None
 
 
-JUDGEMENT = Judgement("front", False, "", 3, 0.4, 0.35, 0.2, 0.3, 0, 0.25, 12, 0.1, 0, {"params": 40.0})
+JUDGEMENT = Judgement("front", False, "", 3, 0.4, 0.35, 0.2, 0.3, None, 0, 0.25, 12, 0.1, 0, {"params": 40.0})
 
 
 def test_a_pruned_trial_counts_by_the_prediction_of_its_error(read):

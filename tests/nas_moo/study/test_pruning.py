@@ -341,7 +341,7 @@ def test_the_real_rules_prune_in_a_real_study(searched):
 def test_how_far_above():
     assert excess({"last_error": 0.3, "bound": 0.25, "rival_error": 0.2}) == pytest.approx(0.25)
     assert excess({"last_error": 0.3, "bound": None, "rival_error": 0.2}) == pytest.approx(0.5)
-    assert excess({"last_error": 0.3, "bound": 0.2}) == pytest.approx(0.5)
+    assert excess({"last_error": 0.3, "threshold": 0.2}) == pytest.approx(0.5)
     assert excess({"last_error": 0.3}) == math.inf
 
 
