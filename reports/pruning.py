@@ -189,8 +189,9 @@ def _lost(pruning: Pruning) -> str:
             "hundred could be missing from the front, or half of them."
         )
     told = (
-        f"{share_text(arm.nondominated)} overruled trainings ended non-dominated, and that share of the stopped ones "
-        "may be missing from the front"
+        f"{arm.nondominated.hits:,} of {arm.nondominated.n:,} overruled trainings ended non-dominated (95 %: "
+        f"{percent(arm.nondominated.interval[0])} to {percent(arm.nondominated.interval[1])}), and that share of the "
+        "stopped ones may be missing from the front"
     )
     if arm.hypervolume is None or arm.hypervolume.high == 0:
         return f"{told}; none of them added to its hypervolume."

@@ -14,7 +14,7 @@ from nas_moo.results import StudyResult
 from reports.quantities import Quantity, quantity, trained_objective
 
 FEWEST_RANKED = 8  # models, below which a rank correlation says nothing
-FEWEST_BEST = 5  # of the best tenth
+FEWEST_BEST = 10  # models that "the best" are, where a tenth is fewer
 PRUNED, CONTROL = "pruned", "control"
 
 
@@ -64,7 +64,8 @@ class Pruning:
         size: The objective by which networks are large or small; empty where there is none.
         thirds: A row a third of the networks by size: ``low, high, judged, stopped, share``.
         ranks: A row an epoch: ``epoch, all, best``: rank correlation of its error with the final one, over all complete
-            trainings and over the tenth that ended best; NaN where there are too few.
+            trainings and over those that ended best; NaN where there are too few.
+        best: How many those are: a tenth, and at least ten.
         complete: How many complete trainings there are.
         epochs: Of a whole training.
     """
@@ -77,6 +78,7 @@ class Pruning:
     size: str
     thirds: pd.DataFrame
     ranks: pd.DataFrame
+    best: int
     complete: int
     epochs: int
 
@@ -101,6 +103,7 @@ def gather(result: StudyResult) -> Pruning | None:
         size=size,
         thirds=_thirds(result, size),
         ranks=_ranks(hindsight.curves(result)),
+        best=_best(len(result.complete)),
         complete=len(result.complete),
         epochs=int(result.description["epochs"]),
     )
@@ -162,13 +165,17 @@ def _thirds(result: StudyResult, size: str) -> pd.DataFrame:
 
 def _ranks(known: hindsight.Curves) -> pd.DataFrame:
     errors, n = known.finished.curves, len(known.finished)
-    best = np.argsort(known.finished.final, kind="stable")[: round(n / 10)]
+    best = np.argsort(known.finished.final, kind="stable")[: _best(n)]
     everyone = [
         _spearman(errors[:, e], errors[:, -1]) if n >= FEWEST_RANKED else np.nan for e in range(errors.shape[1])
     ]
-    few = len(best) < FEWEST_BEST
+    few = n < 3 * len(best)  # they would be most of all
     among = [np.nan if few else _spearman(errors[best, e], errors[best, -1]) for e in range(errors.shape[1])]
     return pd.DataFrame({"epoch": known.finished.epochs.astype(int), "all": everyone, "best": among})
+
+
+def _best(n: int) -> int:
+    return max(round(n / 10), FEWEST_BEST)
 
 
 def _spearman(one: Array, other: Array) -> float:

@@ -123,7 +123,7 @@ def draw_epochs(pruning: Pruning, ax: Axes | None = None, size: tuple[float, flo
             below = counts * 0 if bottom is None else pruning.of(bottom)["epoch"].value_counts().reindex(counts.index)
             ax.bar(
                 counts.index.astype(float), counts, bottom=below.fillna(0), width=0.8, color=COLOURS[kind], linewidth=0,
-                label=f"{'stopped' if kind == PRUNED else 'overruled, trained on'} ({len(rows):,})",
+                label=f"{'stopped' if kind == PRUNED else 'overruled'} ({len(rows):,})",
             )  # fmt: skip
         ax.set_xlim(0.4, pruning.epochs + 0.6)
         ax.grid(visible=False, axis="x")
@@ -180,7 +180,7 @@ def draw_cuts(shown: Cuts, ax: Axes | None = None, size: tuple[float, float] = S
         looks = (
             ("complete", style.STATE_COLOURS["complete"], 0.45, 0.7, 2.0, "complete"),
             (PRUNED, COLOURS[PRUNED], 0.8, 0.9, 3.0, "stopped"),
-            (CONTROL, COLOURS[CONTROL], 0.95, 1.2, 4.0, "overruled, trained on"),
+            (CONTROL, COLOURS[CONTROL], 0.95, 1.2, 4.0, "overruled"),
         )
         for kind, colour, alpha, width, order, label in looks:
             rows = shown.lines[shown.lines["kind"] == kind]
@@ -244,7 +244,7 @@ def draw_ranks(pruning: Pruning, ax: Axes | None = None, size: tuple[float, floa
         ax = style.axes(ax, size)
         for column, colour, label in (
             ("all", style.FRONT, f"all complete trainings ({pruning.complete:,})"),
-            ("best", style.CHOSEN, f"the best tenth ({round(pruning.complete / 10):,})"),
+            ("best", style.CHOSEN, f"the best {pruning.best:,}"),
         ):
             rows = pruning.ranks.dropna(subset=[column])
             if not rows.empty:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -176,7 +176,10 @@ def read_predictions(trial: FrozenTrial) -> dict[str, float]:
 def read_judgement(trial: FrozenTrial) -> Judgement | None:
     """The pruner's decision to stop a stored trial; None where there was none."""
     stored: dict[str, Any] | None = trial.user_attrs.get(_PRUNED) or trial.user_attrs.get(_CONTROL)
-    return None if stored is None else Judgement(**stored)
+    if stored is None:
+        return None
+    told: dict[str, Any] = {f.name: stored.get(f.name) for f in fields(Judgement)}  # one of another version has others
+    return Judgement(**told)
 
 
 def read_continues(trial: FrozenTrial) -> tuple[int | None, int]:
