@@ -77,8 +77,9 @@ class Verdict:
         stop: Give it up.
         reason: One sentence, also where it goes on.
         evidence: Those that apply of ``epoch``, ``last_error``, ``predicted`` (final error), ``spread`` (standard
-            deviation of its logarithm), ``bound`` (the final error thought possible), ``threshold`` (what the last error
-            was compared with), ``rival`` (a place in the finished curves), ``rival_error``, ``finished`` (how many were used), ``quantile``.
+            deviation of its logarithm), ``bound`` (the final error thought possible), ``threshold`` (what an error was
+            compared with), ``rival`` (a place in the finished curves), ``rival_error``, ``finished`` (how many were
+            used), ``quantile``.
     """
 
     stop: bool

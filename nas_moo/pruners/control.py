@@ -197,16 +197,15 @@ def _too_bold(report: ControlReport, quantile: float | None, level: int) -> bool
 def _losses(complete: FinishedCurves, places: Sequence[int], pruned: int) -> tuple[Loss, Loss | None]:
     """Of hypervolume and of budget regret."""
     others = np.setdiff1d(np.arange(len(complete)), places)
-    points = _unit(complete)
+    points = unit_box(complete)
     reference = np.ones(points.shape[1])
     whole, without = hypervolume(points, reference), hypervolume(points[others], reference)
     gains = [hypervolume(points[[*others, p]], reference) - without for p in places]
     lost = _loss(np.array(gains) / max(whole, 1e-12), pruned)
-    if not complete.high.shape[1] or not (complete.high[:, 0] > 0).all():
+    if not len(budgets := budgets_of(complete)):
         return lost, None
-    budgets = np.geomspace(*_ends(complete.high[:, 0]))
-    found = _best_within(complete, others, budgets)
-    falls = [float((found - np.minimum(found, _best_within(complete, np.array([p]), budgets))).mean()) for p in places]
+    found = best_within(complete, others, budgets)
+    falls = [float((found - np.minimum(found, best_within(complete, np.array([p]), budgets))).mean()) for p in places]
     return lost, _loss(np.array(falls), pruned)
 
 
@@ -216,11 +215,14 @@ def _loss(gains: Array, pruned: int) -> Loss:
     return Loss(float(gains.mean()) * pruned, float(low) * pruned, float(high) * pruned)
 
 
-def _ends(cost: Array) -> tuple[float, float, int]:
-    return float(cost.min()), float(cost.max()), BUDGETS
+def budgets_of(complete: FinishedCurves) -> Array:
+    """Budgets of the first cost, evenly in its logarithm; none where it has no logarithm, or there is no cost."""
+    if not complete.high.shape[1] or not (complete.high[:, 0] > 0).all():
+        return np.zeros(0)
+    return np.geomspace(complete.high[:, 0].min(), complete.high[:, 0].max(), BUDGETS)
 
 
-def _best_within(complete: FinishedCurves, places: Any, budgets: Array) -> Array:
+def best_within(complete: FinishedCurves, places: Any, budgets: Array) -> Array:
     """The lowest error within each budget of the first cost; the median of all where there is none, or a worse one."""
     none = float(np.median(complete.final))
     within = complete.high[places, 0][:, None] <= budgets * (1 + 1e-12)
@@ -228,7 +230,7 @@ def _best_within(complete: FinishedCurves, places: Any, budgets: Array) -> Array
     return np.asarray(np.minimum(errors.min(axis=0, initial=none), none))
 
 
-def _unit(complete: FinishedCurves) -> Array:
+def unit_box(complete: FinishedCurves) -> Array:
     """The objectives in a box from 0 to 1: the error up to its median, costs in the logarithm where they have one."""
     middle = (complete.low + complete.high) / 2
     columns = [np.minimum(complete.final, np.median(complete.final)), *(_log(c) for c in middle.T)]

@@ -26,7 +26,7 @@ def studies(draw):
     return FinishedCurves(EPOCHS[:points], curves, low, high), curve, own, own + draw(st.floats(0, 2, width=32))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(studies(), st.sampled_from(["front", "rank"]))
 def test_nothing_is_pruned_without_a_finished_rival_at_costs_no_higher(study, name):
     finished, curve, low, high = study
@@ -54,18 +54,25 @@ def test_a_planted_small_model_survives_and_the_median_kills_it(name, tiny):
     assert stops(load_pruner("median").fit(finished), curve, small)
 
 
-def test_a_planted_slow_starter_survives_where_slow_starters_were_seen():
-    """A tenth of the networks starts late and ends best; the median rule kills it, the calibrated bound does not."""
+def test_planted_slow_starters_survive_where_some_were_seen():
+    """A tenth of the networks starts late and ends best; the median rule kills them all, the bound what it may.
+
+    The slow ones are the lower tail of the residuals, so all that a quantile of 0.02 gives up is a fifth of them.
+    """
     rng = np.random.default_rng(3)
-    finished = made(rng, 100)
+    finished = made(rng, 200)
     late = 0.9 - 0.86 / (1 + np.exp(-(EPOCHS - 13) * 0.9))
     curves = finished.curves.copy()
-    curves[::10] = late * rng.lognormal(0, 0.03, (10, 18))
+    curves[::10] = late * rng.lognormal(0, 0.03, (20, 18))
     finished = FinishedCurves(EPOCHS, curves, finished.low, finished.high)
-    dear = np.array([20.0, 20.0])
     assert late[-1] < np.quantile(finished.final, 0.1)
-    assert not stops(load_pruner("front", 0.05).fit(finished), late, dear)
-    assert stops(load_pruner("median").fit(finished), late, dear)
+    dear, planted = np.array([20.0, 20.0]), late * rng.lognormal(0, 0.03, (50, 18))
+    killed = {
+        name: np.mean([stops(rule.fit(finished), curve, dear) for curve in planted])
+        for name, rule in (("front", load_pruner("front", 0.02)), ("median", load_pruner("median")))
+    }
+    assert killed["front"] < 0.3
+    assert killed["median"] == 1.0
 
 
 @pytest.mark.parametrize("quantile", [0.05, 0.1, 0.25])

@@ -142,7 +142,7 @@ def test_optuna_decides_as_it_does_in_a_study_of_its_own(finished):
             trial.report(error, step)
         study.tell(trial, curve[-1])
     rule, stopped = OptunaPruner(pruner).fit(finished), 0
-    for curve in made(np.random.default_rng(1), 20).curves:
+    for curve in made(np.random.default_rng(1), 6).curves:
         trial = study.ask()
         for step in range(1, 18):
             trial.report(curve[step - 1], step)
@@ -150,21 +150,20 @@ def test_optuna_decides_as_it_does_in_a_study_of_its_own(finished):
             assert rule.decide(curve[:step], DEAR, DEAR).stop is expected
             stopped += expected
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    assert stopped > 20
+    assert stopped > 5
 
 
 def test_a_shadow_grows_with_the_study(finished):
     """What was mirrored before is kept, and the rule is that of a fresh mirror."""
-    grown = load_pruner("optuna:SuccessiveHalvingPruner")
+    grown, fresh = (load_pruner("optuna:SuccessiveHalvingPruner") for _ in range(2))
     grown.fit(finished.among(np.arange(20)))
-    curves = made(np.random.default_rng(2), 10).curves
-    for curve in curves:
-        for point in (1, 2, 4, 8, 16):
-            asked = [
-                p.fit(finished).decide(curve[:point], DEAR, DEAR).stop
-                for p in (grown, load_pruner("optuna:SuccessiveHalvingPruner"))
-            ]
-            assert asked[0] is asked[1]
+    rules, stopped = (grown.fit(finished), fresh.fit(finished)), 0
+    for curve in made(np.random.default_rng(2), 5).curves:
+        for point in (1, 4, 16):
+            first, second = (rule.decide(curve[:point], DEAR, DEAR).stop for rule in rules)
+            assert first is second
+            stopped += first
+    assert 0 < stopped < 15
 
 
 def test_costs_inside_each_others_intervals_are_equal():

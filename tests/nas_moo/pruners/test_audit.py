@@ -1,0 +1,72 @@
+"""The audit: what a rule saves and loses, by its definition, without training."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nas_moo.errors import UserInputError
+from nas_moo.pruners import FinishedCurves, load_pruner
+from nas_moo.pruners.audit import audit_study, audit_table, trained_points
+
+from .conftest import EPOCHS, made, of_table
+
+
+def rules(*names):
+    return [load_pruner(name) for name in names]
+
+
+def test_a_study_is_judged_by_leaving_each_training_out():
+    finished = made(np.random.default_rng(0), 30)
+    never, front = audit_study(finished, rules("never", "front"))
+    assert (never.stopped, never.saved, never.front_lost, never.hypervolume_lost, never.regret_lost) == (0, 0, 0, 0, 0)
+    assert never.judged == 30
+    assert never.epochs == 30 * 18
+    assert front.quantile == load_pruner("front").quantile
+    points = [
+        trained_points(load_pruner("front").fit(finished.among(np.delete(np.arange(30), i))), finished, i)
+        for i in range(30)
+    ]
+    assert front.stopped == sum(p < 18 for p in points) > 3
+    assert front.epochs_saved == sum(18 - p for p in points)
+    assert front.saved == pytest.approx(front.epochs_saved / (30 * 18))
+    assert json.loads(json.dumps(front.to_dict()))["pruner"] == "front"
+
+
+def test_what_is_lost_is_counted_by_its_definition():
+    """The median rule gives up the small one: a member of the front, and all that there is within small budgets."""
+    curves = np.tile(np.linspace(0.9, 0.2, 18), (20, 1)) * np.linspace(0.9, 1.0, 20)[:, None]
+    curves[0] = np.linspace(0.99, 0.185, 18)  # slow, and at its end better than the median
+    costs = np.linspace(10, 20, 20)[:, None]
+    costs[0] = 1.0
+    finished = FinishedCurves(EPOCHS, curves, costs, costs)
+    front, median = audit_study(finished, rules("front", "median"))
+    assert (front.front, front.front_lost, front.regret_lost) == (2, 0, 0)
+    assert (median.front, median.front_lost) == (2, 1)
+    assert median.hypervolume_lost > 0
+    only_small = (np.geomspace(1, 20, 20) < costs[1]).mean()
+    assert median.regret_lost == pytest.approx(only_small * (np.median(finished.final) - 0.185))
+
+
+def test_a_table_is_judged_beyond_what_the_rule_was_fitted_to(tiny):
+    fitted = np.random.default_rng(0).permutation(len(tiny))[:100]
+    whole = of_table(tiny, np.arange(len(tiny)))
+    front, median = audit_table(whole, fitted, rules("front", "median"))
+    assert front.judged == median.judged == len(tiny) - 100
+    assert front.saved > 0.2
+    assert front.front_lost < median.front_lost
+    assert front.hypervolume_lost < 0.25 * median.hypervolume_lost
+    rule = load_pruner("median").fit(whole.among(fitted))
+    others = np.setdiff1d(np.arange(len(tiny)), fitted)
+    stopped = [i for i in others if trained_points(rule, whole, i) < 18]
+    assert median.stopped == len(stopped)
+    assert median.front_lost == len(set(stopped) & set(tiny.front.tolist()))
+    assert median.front == len(set(others.tolist()) & set(tiny.front.tolist()))
+
+
+def test_too_little_to_judge_is_said():
+    finished = made(np.random.default_rng(0), 30)
+    with pytest.raises(UserInputError, match="12 complete"):
+        audit_study(finished.among(np.arange(5)), rules("front"))
+    with pytest.raises(UserInputError, match="no curve"):
+        audit_study(made(np.random.default_rng(0), 30, points=1), rules("front"))
