@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nas_moo.errors import UserInputError
 from nas_moo.pareto import Array
-from nas_moo.pruners import FinishedCurves
+from nas_moo.pruners import PRUNERS, WITH_QUANTILE, FinishedCurves, load_pruner
+from nas_moo.pruners.audit import FEWEST, Audit, audit_study
 from nas_moo.pruners.control import Control, ControlReport, judge_controls
 from nas_moo.results import StudyResult
 
@@ -72,6 +73,22 @@ def controls(result: StudyResult) -> ControlReport | None:
         for _, row in rows.iterrows()
     ]
     return judge_controls(known.finished, arm, len(pruned_for_good(result)))
+
+
+def audits(result: StudyResult) -> list[Audit]:
+    """What every pruner of nas-moo would have saved and lost; none where there are too few trainings to say.
+
+    The study's own quantile is that of pruners that have one.
+    """
+    if sum(o.stage == "trained" for o in result.objectives) != 1 or result.description["epochs"] == 1:
+        return []
+    known = curves(result)
+    if len(known.finished) < FEWEST:
+        return []
+    quantile = result.description.get("pruner_quantile")
+    return audit_study(
+        known.finished, [load_pruner(name, quantile if name in WITH_QUANTILE else None) for name in PRUNERS]
+    )
 
 
 def _errors(result: StudyResult, numbers: NDArray[np.int64], epochs: int) -> Array:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
 
+from nas_moo import hindsight
 from nas_moo.measurement import format_quantity
+from nas_moo.pruners.audit import Audit
 from nas_moo.pruners.control import ControlReport, Loss, Share
 from nas_moo.results import StudyResult
 from reports import pruning_pictures as pictures
@@ -21,12 +24,14 @@ FEW_CONTROLS = 10
 
 def section(result: StudyResult) -> Section:
     """The question's part of the page."""
-    pruning = gather(result)
+    pruning, audits = gather(result), hindsight.audits(result)
     if pruning is None:
-        return Section("pruning", QUESTION, missing=_why_none(result))
+        audit = _audit_table(audits, result)
+        return Section("pruning", QUESTION, missing=_why_none(result), tables=audit)
     tables = [_account_table(pruning.account, pruning.epochs), _control_table(pruning.control, pruning.shown.unit)]
     if len(pruning.thirds):
         tables.append(_size_table(result, pruning))
+    tables += _audit_table(audits, result)
     return Section(
         "pruning", QUESTION, sentences=(" ".join(words(pruning)),), pictures=_pictures(result, pruning),
         tables=tuple(tables),
@@ -157,6 +162,36 @@ def _size_table(result: StudyResult, pruning: Pruning) -> Table:
     return Table(
         ("networks", pruning.size, "trained", "stopped"), rows, numbers=(2, 3), title="Who was stopped", notes=(note,),
         shares=shares,
+    )  # fmt: skip
+
+
+def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, ...]:
+    """What every pruner would have done; no table where there are too few trainings to say."""
+    if not audits:
+        return ()
+    unit = next(o.unit for o in result.objectives if o.stage == "trained")
+    scale, shown = (100, "points") if unit == "fraction" else (1, unit)
+    rows = tuple(
+        (
+            audit.pruner,
+            f"{audit.stopped:,}",
+            percent(audit.saved),
+            f"{audit.front_lost} of {audit.front}",
+            percent(audit.hypervolume_lost),
+            "–" if audit.regret_lost is None else f"{scale * audit.regret_lost:.2g}",
+        )
+        for audit in audits
+    )
+    notes = (
+        f"Each of the {audits[0].judged:,} complete trainings, judged by a pruner that was fitted to all others and so "
+        "knows a little more than one that runs along; what was pruned has no end, and is not among them. Lost: by what "
+        "the pruner would have stopped, had it stayed so.",
+    )
+    return (
+        Table(
+            ("pruner", "stopped", "epochs saved", "front lost", "hypervolume lost", f"budget regret ({shown})"), rows,
+            numbers=(1, 2, 3, 4, 5), title="What every pruner would have done here", notes=notes,
+        ),
     )  # fmt: skip
 
 

@@ -112,3 +112,12 @@ def test_the_tables_say_what_each_trial_ran():
     assert prunings["number"].tolist() == [1, 2, 3, 4]
     assert prunings["control"].tolist() == [False, True, True, False]
     assert np.isfinite(prunings[["bound", "predicted", "rival_error"]]).all(axis=None)
+
+
+def test_audits_need_enough_trainings_and_a_curve():
+    assert hindsight.audits(study()) == []
+    enough = [trial(n, 10 + n, (0.9, 0.5 + 0.01 * n, 0.1 + 0.01 * n)) for n in range(15)]
+    found = hindsight.audits(study(enough))
+    assert {a.judged for a in found} == {15}
+    assert [a.front for a in found] == [1] * 5, "the first is the best and the cheapest"
+    assert hindsight.audits(study(enough, (PARAMS,))) == []

@@ -126,3 +126,16 @@ def test_the_advice_follows_the_controls(numbers):
     assert "can be bolder" in advice(0, 200)
     assert "halve --pruner-quantile" in advice(5, 20)
     assert "halve --pruner-quantile" in advice(0, 40, (20, 40))
+
+
+def test_the_audit_stands_beside_what_was_done_and_where_nothing_was(study, make):
+    from nas_moo import hindsight
+
+    audits = hindsight.audits(study)
+    (table,) = pruning._audit_table(audits, study)
+    assert [row[0] for row in table.rows] == [a.pruner for a in audits]
+    assert table.rows[-1][1:] == ("0", "0 %", f"0 of {audits[-1].front}", "0 %", "0")
+    assert table in pruning.section(study).tables
+    plain = pruning.section(make(25, ("error", "flops"), state="complete", judged=False))
+    assert "ran without a pruner" in plain.missing
+    assert [t.title for t in plain.tables] == [table.title]
