@@ -184,8 +184,8 @@ def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, .
     )
     notes = (
         f"Each of the {audits[0].judged:,} complete trainings, judged by a pruner that was fitted to all others and so "
-        "knows a little more than one that runs along; what was pruned has no end, and is not among them. Lost: by what "
-        "the pruner would have stopped, had it stayed so.",
+        "knows a little more than one that runs along; what was pruned has no end, and is not among them. Lost: by "
+        "what the pruner would have stopped, had it stayed so.",
     )
     return (
         Table(

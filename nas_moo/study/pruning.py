@@ -39,7 +39,7 @@ class Pruning:
     def __init__(self, setup: Setup, history: History, folder: Path, log: EventLog) -> None:
         self._setup, self._history, self._folder, self._log = setup, history, folder, log
         self._judge = Judge(setup, history)
-        self._looked_at, self._may_thaw = 0, True
+        self._looked_at, self._may_thaw, self._hopeful = 0, True, -1
         self._said = set[str]()
 
     def say(self) -> None:
@@ -91,7 +91,7 @@ class Pruning:
         free = [t for d, t in self._history.postponed.items() if t.number in there and d not in busy]
         hopeful = best_first(free, self._judge)
         if hopeful:
-            self._may_thaw = False
+            self._may_thaw, self._hopeful = False, hopeful[0].number
             return hopeful[0]
         self._looked_at = complete
         return None
@@ -105,7 +105,8 @@ class Pruning:
         if trial is None or not self._setup.thaws:
             return None
         found = self._stored(trial)
-        self._log("thawed", number=trial.number, id=architecture.digest[:ID_LENGTH], epoch=found.epochs)
+        by = "pruner" if trial.number == self._hopeful else "sampler"
+        self._log("thawed", number=trial.number, id=architecture.digest[:ID_LENGTH], epoch=found.epochs, by=by)
         return found
 
     def ended(self, record: TrialRecord, outcome: Outcome) -> None:
