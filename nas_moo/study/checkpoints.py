@@ -27,11 +27,17 @@ def save(folder: Path, number: int, snapshots: Sequence[Snapshot]) -> None:
     tensor_files.write(_path(folder, number), lambda partial: save_file(tensors, partial, metadata=header))
 
 
-def load(folder: Path, number: int) -> tuple[Snapshot, ...]:
+def load(folder: Path, number: int, *, folds: int, epoch: int) -> tuple[Snapshot, ...]:
     """The snapshots of a trial.
 
+    Args:
+        folder: Of the study.
+        number: Of the trial.
+        folds: How many there have to be.
+        epoch: After which they have to be taken.
+
     Raises:
-        CorruptError: the file is not what was written.
+        CorruptError: the file is not what was written, or of another training.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -45,10 +51,13 @@ def load(folder: Path, number: int) -> tuple[Snapshot, ...]:
         raise CorruptError(
             f"a checkpoint cannot be read ({error})", value=str(path), do="Its trial begins anew."
         ) from error
-    return tuple(
+    found = tuple(
         Snapshot({n.removeprefix(f"{fold}/"): v for n, v in tensors.items() if n.startswith(f"{fold}/")}, plain)
         for fold, plain in enumerate(numbers)
     )
+    if [s.epoch for s in found] != [epoch] * folds:
+        raise CorruptError("a checkpoint is of another training", value=str(path), do="Its trial begins anew.")
+    return found
 
 
 def kept(folder: Path) -> dict[int, int]:

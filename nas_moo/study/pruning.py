@@ -121,19 +121,15 @@ class Pruning:
             checkpoints.remove(self._folder, number)
 
     def _stored(self, trial: FrozenTrial) -> Continuation:
-        if trial.number not in checkpoints.kept(self._folder):
-            return Continuation(trial.number, (), ())
-        try:
-            curve, snapshots = read_curve(trial), checkpoints.load(self._folder, trial.number)
-            if len(snapshots) != len(self._setup.splits) or any(s.epoch != len(curve) for s in snapshots):
-                raise CorruptError(  # noqa: TRY301
-                    "a checkpoint is of another training", value=trial.number, do="Its trial begins anew."
-                )
-            return Continuation(trial.number, curve, snapshots)
-        except CorruptError as error:
-            self._log("note", text=f"Trial {trial.number} begins anew: {error}")
-            checkpoints.remove(self._folder, trial.number)
-            return Continuation(trial.number, (), ())
+        curve, folds = read_curve(trial), len(self._setup.splits)
+        if trial.number in checkpoints.kept(self._folder):
+            try:
+                snapshots = checkpoints.load(self._folder, trial.number, folds=folds, epoch=len(curve))
+                return Continuation(trial.number, curve, snapshots)
+            except CorruptError as error:
+                self._log("note", text=str(error))
+                checkpoints.remove(self._folder, trial.number)
+        return Continuation(trial.number, (), ())
 
     def _keep(self, record: TrialRecord, judgement: Judgement, epoch: Epoch) -> None:
         """Keep a checkpoint, and let go of others where all of them take too much room."""

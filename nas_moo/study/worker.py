@@ -219,9 +219,7 @@ class Worker:
         for name, limit in self.setup.limits.items():
             if name in record.measurements:
                 record.trial.set_constraint(name, record.measurements[name].low / limit - 1.0)
-        if (
-            outcome.state == "pruned"
-        ):  # TPE and the GP fail on a pruned trial that has intermediate values and no constraint
+        if outcome.state == "pruned":  # with intermediate values and no constraint, TPE would fail on it
             record.trial.set_constraint("pruned", 1.0)
         values = None
         if outcome.state == "complete":

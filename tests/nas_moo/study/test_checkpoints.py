@@ -17,7 +17,7 @@ def snapshot(value):
 
 def test_every_fold_comes_back_as_it_was(tmp_path):
     checkpoints.save(tmp_path, 7, [snapshot(0.1), snapshot(0.2)])
-    back = checkpoints.load(tmp_path, 7)
+    back = checkpoints.load(tmp_path, 7, folds=2, epoch=3)
     assert len(back) == 2
     for was, now in zip((0.1, 0.2), back, strict=True):
         assert now.numbers == NUMBERS
@@ -33,7 +33,14 @@ def test_a_flipped_byte_is_found(tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(CorruptError, match="not what was written"):
-        checkpoints.load(tmp_path, 7)
+        checkpoints.load(tmp_path, 7, folds=1, epoch=3)
+
+
+@pytest.mark.parametrize(("folds", "epoch"), [(2, 3), (1, 2)])
+def test_a_checkpoint_of_another_training_is_refused(tmp_path, folds, epoch):
+    checkpoints.save(tmp_path, 7, [snapshot(0.1)])
+    with pytest.raises(CorruptError, match="of another training"):
+        checkpoints.load(tmp_path, 7, folds=folds, epoch=epoch)
 
 
 def test_what_is_there_is_listed_and_removed(tmp_path):

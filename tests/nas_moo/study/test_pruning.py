@@ -226,7 +226,7 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_with(pruned, tiny):
     result = pruned(trials=8)
     folder = tiny / "nas-moo-files" / result.name
     for number in checkpoints.kept(folder):  # sound files, of a later epoch than the trials' own
-        (snapshot,) = checkpoints.load(folder, number)
+        (snapshot,) = checkpoints.load(folder, number, folds=1, epoch=STOP)
         checkpoints.save(folder, number, [Snapshot(snapshot.tensors, {**snapshot.numbers, "epoch": 3})])
     told = []
     result = pruned(Stub(mercy=0), trials=9, listener=told.append)
