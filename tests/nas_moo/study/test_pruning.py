@@ -329,7 +329,7 @@ def test_two_trained_objectives_are_not_pruned_and_that_is_said(searched):
 
 
 def test_the_real_rules_prune_in_a_real_study(searched):
-    for pruner in ("front", "rank", "median", "halving", "optuna:MedianPruner"):
+    for pruner in ("front", "median", "optuna:MedianPruner"):
         study = pruner.replace(":", "-")
         result = searched(study=study, trials=12, epochs=6, pruner=pruner, control_share=0.0, sampler="random")
         states = result.trials["state"].value_counts()
