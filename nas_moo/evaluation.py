@@ -81,6 +81,45 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """A pruner's decision to stop a training, with what it stood on.
+
+    Attributes:
+        pruner: Its name.
+        control: It was overruled at random and the training went on, so that it can be known what decisions are worth.
+        reason: In a sentence.
+        epoch: After which it was taken.
+        last_error: The error after that epoch.
+        predicted: The final error that was expected; None where the pruner predicts none.
+        spread: Standard deviation of the logarithm of that; None likewise.
+        bound: The lowest final error that was thought possible; None likewise.
+        threshold: What pruners that are blind to costs compared the last error with; None for others.
+        rival: Number of the finished trial that was better at costs no higher; None for pruners blind to costs.
+        rival_error: What that one had.
+        finished: How many finished trials the decision stood on.
+        quantile: Share of trainings that may end below their bound; None for pruners without.
+        level: How often the pruner had turned more cautious before, by what controls had shown.
+        costs: What the training costs, by objective, as it was known before.
+    """
+
+    pruner: str
+    control: bool
+    reason: str
+    epoch: int
+    last_error: float
+    predicted: float | None
+    spread: float | None
+    bound: float | None
+    threshold: float | None
+    rival: int | None
+    rival_error: float | None
+    finished: int
+    quantile: float | None
+    level: int
+    costs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One trial, whole.
 
@@ -93,6 +132,9 @@ class Evaluation:
         seconds: By stage: build, static, device, training, waiting.
         worker: Which process ran it.
         started: When, in ISO 8601 with time zone.
+        judgement: A pruner's decision to stop it; None where there was none.
+        continues: Number of the pruned trial whose training it goes on with; None where it began anew.
+        inherited: How many epochs of the curve that one had trained.
     """
 
     number: int
@@ -103,6 +145,9 @@ class Evaluation:
     seconds: Mapping[str, float] = field(default_factory=dict)
     worker: str = ""
     started: str = ""
+    judgement: Judgement | None = None
+    continues: int | None = None
+    inherited: int = 0
 
 
 def seal(measurement: Measurement) -> str:

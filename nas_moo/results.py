@@ -20,7 +20,14 @@ from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
 REPORTS = "nas_moo.reports"
-_FIRST_COLUMNS = ("number", "id", "digest", "network_digest", "state", "kind", "reason", "trained", "epochs")
+_FIRST_COLUMNS = (
+    "number", "id", "digest", "network_digest", "state", "kind", "reason", "trained", "epochs", "epochs_run",
+    "continues",
+)  # fmt: skip
+PRUNING_COLUMNS = (
+    "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "threshold",
+    "rival", "rival_error", "finished", "level", "reason",
+)  # fmt: skip
 TRIAL_COLUMNS = (*_FIRST_COLUMNS, "seconds", "worker", "started", "front")  # no objective may have these names
 
 
@@ -32,13 +39,18 @@ class StudyResult:
         name: Of the study.
         description: How it was made, as plain JSON: space, data, objectives, splits, seeds, versions, device.
         objectives: In the study's order.
-        trials: A row a trial, by number: ``number, id, digest, network_digest, state, kind, reason, trained, epochs``;
-            for each objective its value, ``_low`` and ``_high`` (NaN where it was not reached); ``gene_<name>`` (empty
+        trials: A row a trial, by number: ``number, id, digest, network_digest, state, kind, reason, trained, epochs``
+            (of its curve), ``epochs_run`` (by itself), ``continues`` (number of the pruned trial it goes on with); for
+            each objective its value, ``_low`` and ``_high`` (NaN where it was not reached); ``gene_<name>`` (empty
             where inactive); ``seconds`` and ``seconds_<stage>``; ``worker, started``; ``front`` (complete and not
             dominated).
-        epochs: A row an epoch: ``number, id, epoch, error, train_loss, learning_rate, seconds``.
+        epochs: A row an epoch: ``number, id, epoch, error, train_loss, learning_rate, seconds``; those that a trial
+            inherited from the one it continues, too.
         measurements: A row a measurement: ``number, id, objective, value, low, high, unit, interval, n, method,
             details``.
+        prunings: A row a decision to stop a training, followed or (``control``) overruled: ``number, id, control,
+            pruner, quantile, epoch, last_error, predicted, bound, threshold, rival, rival_error, finished, level,
+            reason``; see ``Judgement``.
     """
 
     name: str
@@ -47,6 +59,7 @@ class StudyResult:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     measurements: pd.DataFrame
+    prunings: pd.DataFrame
     _seals: Mapping[str, str] = field(default_factory=dict, repr=False)
     _load_model: Callable[[str], Any] | None = field(default=None, repr=False)
     _record_unsealing: Callable[[Sequence[str], str], None] | None = field(default=None, repr=False)
@@ -180,7 +193,7 @@ def build_result(
     trials = _trials_table(evaluations, objectives, [g["name"] for g in description["genome"]])
     return StudyResult(
         name, description, objectives, trials, _epochs_table(evaluations), _measurements_table(evaluations),
-        dict(seals or {}), load_model, record_unsealing,
+        _prunings_table(evaluations), dict(seals or {}), load_model, record_unsealing,
     )  # fmt: skip
 
 
@@ -193,6 +206,7 @@ def _trials_table(
             "number": e.number, "id": e.architecture.digest[:ID_LENGTH], "digest": e.architecture.digest,
             "network_digest": e.architecture.network_digest, "state": e.outcome.state, "kind": e.outcome.kind,
             "reason": e.outcome.reason, "trained": e.outcome.trained, "epochs": len(e.curve),
+            "epochs_run": len(e.curve) - e.inherited, "continues": e.continues,
         }  # fmt: skip
         for o in objectives:
             m = e.measurements.get(o.name)
@@ -210,6 +224,7 @@ def _trials_table(
     for gene in genes:  # a column of 2 and nothing would become one of 2.0
         table[f"gene_{gene}"] = pd.Series([row[f"gene_{gene}"] for row in rows], dtype=object)
     table["trained"] = table["trained"].astype(bool)
+    table["continues"] = table["continues"].astype("Int64")
     table["front"] = False
     complete = table.index[table["state"] == "complete"]
     table.loc[complete, "front"] = nondominated(table.loc[complete, [o.name for o in objectives]].to_numpy(dtype=float))
@@ -223,6 +238,19 @@ def _epochs_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
         for r in e.curve
     ]
     return pd.DataFrame(rows, columns=["number", "id", "epoch", "error", "train_loss", "learning_rate", "seconds"])
+
+
+def _prunings_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    rows = [
+        {"number": e.number, "id": e.architecture.digest[:ID_LENGTH]} | vars(e.judgement)
+        for e in evaluations
+        if e.judgement is not None
+    ]
+    table = pd.DataFrame(rows, columns=list(PRUNING_COLUMNS))
+    numbers = ("quantile", "last_error", "predicted", "bound", "threshold", "rival_error")
+    table[list(numbers)] = table[list(numbers)].astype(float)
+    table["control"], table["rival"] = table["control"].astype(bool), table["rival"].astype("Int64")
+    return table
 
 
 def _measurements_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:

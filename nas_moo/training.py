@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 from nas_moo.data import Part, Split
 from nas_moo.errors import SpaceError, UserInputError
 from nas_moo.evaluation import Predictions
+from nas_moo.snapshot import Randomness, Snapshot, restore, take
 from nas_moo.space import Augmentation, Recipe, Schedule
 
 Build = Callable[[], nn.Module]
@@ -50,6 +52,8 @@ class Epoch:
         predictions: On the validation part, one a fold.
         models: The networks themselves, one a fold, in evaluation mode. They go on changing when the next epoch is
             asked for.
+        snapshots: Copies what a later training needs to go on from here, one a fold; of use only until the next epoch
+            is asked for. Raises ``UserInputError`` where the optimizer's state cannot be stored.
     """
 
     number: int
@@ -58,6 +62,7 @@ class Epoch:
     seconds: float
     predictions: tuple[Predictions, ...]
     models: tuple[nn.Module, ...]
+    snapshots: Callable[[], tuple[Snapshot, ...]]
 
 
 def train(
@@ -69,6 +74,7 @@ def train(
     epochs: int,
     seed: int,
     device: torch.device | str,
+    resume: Snapshot | None = None,
 ) -> Iterator[Epoch]:
     """Train one network and yield after every epoch; stop asking to stop the training.
 
@@ -84,8 +90,10 @@ def train(
         epochs: Also the length of the schedule.
         seed: Of initial weights, order of examples, augmentation and dropout.
         device: Where to train.
+        resume: Of an earlier training with the same arguments: it goes on from there, with the next epoch.
 
     Raises:
+        CorruptError: ``resume`` is of another network.
         SpaceError: the network's output is not one logit a class, or images are to be augmented and there are none.
         Diverged: a loss or a logit is not finite; looked at once an epoch.
     """
@@ -100,15 +108,16 @@ def train(
             value=tuple(x.shape[1:]),
             do="Use a space without an augmentation gene, or data of shape (channels, height, width).",
         )
-    randomness = _Randomness(seed, device)
+    randomness = Randomness(seed, device)
     with randomness.borrowed():
         model = build().to(device)
         if _is_channels_last(x):
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _check_output(model, x[:2], split.n_classes)
         stepper = _Stepper(model, _checked_optimizer(make_optimizer(model.parameters())), recipe, device)
+    done = 0 if resume is None else stepper.restore(resume, randomness)
     n_steps = epochs * len(_batches(torch.arange(len(y)), recipe.batch_size))
-    for number in range(1, epochs + 1):
+    for number in range(done + 1, epochs + 1):
         started = time.perf_counter()
         with randomness.borrowed():
             loss = stepper.run_epoch(x, y, n_steps)
@@ -117,7 +126,8 @@ def train(
             raise Diverged(number)
         seconds = time.perf_counter() - started
         predictions = Predictions(logits, split.validation.y)
-        yield Epoch(number, loss, stepper.learning_rate, seconds, (predictions,), (model,))
+        snapshots = partial(stepper.snapshots, number, randomness)
+        yield Epoch(number, loss, stepper.learning_rate, seconds, (predictions,), (model,), snapshots)
 
 
 def train_folds(
@@ -129,6 +139,7 @@ def train_folds(
     epochs: int,
     seed: int,
     device: torch.device | str,
+    resume: Sequence[Snapshot] | None = None,
 ) -> Iterator[Epoch]:
     """Train one network a split, one epoch of each in turn, and yield the merged epoch.
 
@@ -140,15 +151,17 @@ def train_folds(
         epochs: As for ``train``.
         seed: Fold i trains under seed + i.
         device: As for ``train``; it holds all folds at once.
+        resume: As for ``train``, one a fold.
 
     Raises:
         SpaceError: as ``train``.
         Diverged: one of the folds did.
     """
+    starts: Sequence[Snapshot | None] = resume or [None] * len(splits)
     with ExitStack() as cleanup:
         runs = [
-            train(build, make_optimizer, recipe, split, epochs=epochs, seed=seed + fold, device=device)
-            for fold, split in enumerate(splits)
+            train(build, make_optimizer, recipe, split, epochs=epochs, seed=seed + fold, device=device, resume=start)
+            for fold, (split, start) in enumerate(zip(splits, starts, strict=True))
         ]
         for run in runs:
             cleanup.callback(run.close)  # type: ignore[attr-defined]
@@ -160,7 +173,12 @@ def train_folds(
                 sum(fold.seconds for fold in folds),
                 tuple(p for fold in folds for p in fold.predictions),
                 tuple(m for fold in folds for m in fold.models),
+                partial(_snapshots, folds),
             )
+
+
+def _snapshots(folds: Iterable[Epoch]) -> tuple[Snapshot, ...]:
+    return tuple(snapshot for fold in folds for snapshot in fold.snapshots())
 
 
 def predict(model: nn.Module, part: Part, device: torch.device | str, batch_size: int = 1024) -> Predictions:
@@ -201,6 +219,23 @@ class _Stepper:
             self.steps_taken += 1
         return total.item() / len(y)
 
+    def snapshots(self, epoch: int, randomness: Randomness) -> tuple[Snapshot]:
+        numbers = {
+            "epoch": epoch,
+            "steps": self.steps_taken,
+            "base_rates": self.base_rates,
+            "scaler": self.scaler.state_dict(),
+        }
+        return (take(self.model, self.optimizer, randomness.states, numbers),)
+
+    def restore(self, snapshot: Snapshot, randomness: Randomness) -> int:
+        """Go on from a snapshot; gives the epoch after which it was taken."""
+        randomness.states = restore(snapshot, self.model, self.optimizer)
+        self.base_rates, self.steps_taken = snapshot.numbers["base_rates"], snapshot.numbers["steps"]
+        if snapshot.numbers["scaler"]:
+            self.scaler.load_state_dict(snapshot.numbers["scaler"])
+        return snapshot.epoch
+
     def _schedule(self, progress: float) -> None:
         factor = rate_factor(self.recipe.schedule, progress)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
@@ -216,25 +251,6 @@ class _Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
-
-
-class _Randomness:
-    """A random state of our own that takes the place of PyTorch's global one for a while."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._cuda = [device] if device.type == "cuda" else []
-        self._states = [torch.Generator(d).manual_seed(seed).get_state() for d in (torch.device("cpu"), *self._cuda)]
-
-    @contextmanager
-    def borrowed(self) -> Iterator[None]:
-        with torch.random.fork_rng(devices=self._cuda):
-            torch.set_rng_state(self._states[0])
-            for device, state in zip(self._cuda, self._states[1:], strict=True):
-                torch.cuda.set_rng_state(state, device)
-            try:
-                yield
-            finally:
-                self._states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(d) for d in self._cuda)]
 
 
 def rate_factor(schedule: Schedule, progress: float) -> float:

@@ -49,6 +49,7 @@ def _study(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("search space", _text(space.get("reference"))),
         ("code of the space", _text(space.get("code_digest"))),
         ("sampler", _text(about.get("sampler"))),
+        ("pruner", _pruner(about)),
         ("trials asked for", _text(about.get("trials"))),
         ("epochs", _text(about.get("epochs"))),
         ("seed", _text(about.get("seed"))),
@@ -69,12 +70,20 @@ def _runs(runs: Sequence[Mapping[str, Any]]) -> Table | None:
                 _text(run.get("when")),
                 Cell(_text(run.get("command"))),
                 _text(run.get("sampler")),
+                _pruner(run),
                 _text(run.get("trials")),
                 _text(device.get("name")),
                 f"torch {_text(versions.get('torch'))}",
             )
         )
-    return Table(("begun", "command", "sampler", "trials asked for", "device", "versions"), tuple(rows), title="Runs")
+    return Table(
+        ("begun", "command", "sampler", "pruner", "trials asked for", "device", "versions"), tuple(rows), title="Runs"
+    )
+
+
+def _pruner(about: Mapping[str, Any]) -> str:
+    quantile = about.get("pruner_quantile")
+    return f"{_text(about.get('pruner'))}{f', quantile {quantile}' if quantile else ''}"
 
 
 def _unsealed(records: Iterable[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import nas_moo
 from nas_moo.results import StudyResult
-from reports import choice, curves, folder, made, outcomes, progress, style, tables
+from reports import choice, curves, folder, made, outcomes, progress, pruning, style, tables
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -50,6 +50,7 @@ def sections(result: StudyResult, opened: pd.DataFrame) -> tuple[Section, ...]:
         choice.section(result, opened),
         progress.section(result),
         curves.section(result),
+        pruning.section(result),
         outcomes.section(result),
         made.section(result),
     )

@@ -13,6 +13,13 @@ from nas_moo.genome import Architecture
 from nas_moo.results import StudyResult
 from reports.quantities import trained_objective
 
+_DECIDED = {
+    "last_error": "validation data after the epoch of the decision",
+    "predicted": "final error that was expected",
+    "bound": "lowest final error that was thought possible",
+    "threshold": "what pruners that are blind to costs compared the last error with",
+    "rival_error": "of the finished trial that was better at costs no higher",
+}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -24,7 +31,9 @@ def csv_files(result: StudyResult, opened: pd.DataFrame) -> dict[str, bytes]:
     at = 1 if trained is None else list(front.columns).index(f"{trained.name}_high") + 1
     for name in ("test_high", "test_low", "test"):
         front.insert(at, name, test[name])
-    tables = {"trials.csv": result.trials, "epochs.csv": result.epochs, "front.csv": front}
+    tables = {
+        "trials.csv": result.trials, "epochs.csv": result.epochs, "prunings.csv": result.prunings, "front.csv": front
+    }  # fmt: skip
     tables["columns.csv"] = _columns(result, tables)
     return {name: _csv(table, _whole(result)) for name, table in tables.items()}
 
@@ -71,10 +80,11 @@ def _columns(result: StudyResult, tables: Mapping[str, pd.DataFrame]) -> pd.Data
             known[name] = (trained.unit, f"as {trained.name}, on the sealed test data")
     curve = {"error": (trained.unit, "validation data after the epoch")} if trained is not None else {}
     curve |= {"train_loss": ("nats", "mean of the epoch"), "seconds": ("s", "wall clock")}
+    decided = {} if trained is None else {n: (trained.unit, m) for n, m in _DECIDED.items()}
     rows = []
     for file, table in tables.items():
         for name in table.columns:
-            found = curve if file == "epochs.csv" else known
+            found = {"epochs.csv": curve, "prunings.csv": decided}.get(file, known)
             seconds = ("s", "wall clock") if str(name).startswith("seconds") else ("", "")
             rows.append((file, str(name), *found.get(str(name), seconds)))
     return pd.DataFrame(rows, columns=["file", "column", "unit", "method"])

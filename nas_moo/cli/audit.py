@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_moo.cli.options import Commands, add_json, print_json
+from nas_moo.cli.options import Commands, add_storage, load, print_json
 from nas_moo.errors import UserInputError
 
 _FINISHED = 100
@@ -18,12 +18,15 @@ def add(commands: Commands) -> None:
     parser = commands.add_parser(
         "audit",
         help="what each pruner would have saved and lost on finished trainings",
-        description="Judge every pruner on finished trainings, without training anything. Of a recorded table, each is "
-        "fitted to some rows drawn at random and judges all others, whose ends are known.",
+        description="Judge every pruner on finished trainings, without training anything. Of a study, each complete "
+        "training is judged by a pruner fitted to all others; of a recorded table, each pruner is fitted to some rows "
+        "drawn at random and judges all others, whose ends are known.",
     )
-    parser.add_argument("study", metavar="TABLE.toml", help="description of a recorded table")
-    parser.add_argument("--finished", type=int, metavar="N", help=f"rows that a pruner is fitted to ({_FINISHED})")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the draw of those rows (default: 0)")
+    parser.add_argument("study", metavar="STUDY", help="name of a study, or TABLE.toml, which describes a table")
+    parser.add_argument(
+        "--finished", type=int, metavar="N", help=f"of a table: rows that a pruner is fitted to (default: {_FINISHED})"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of a table: of the draw of those rows (default: 0)")
     parser.add_argument(
         "--pruner",
         action="append",
@@ -32,17 +35,13 @@ def add(commands: Commands) -> None:
         help="front, rank, median, halving, never or optuna:CLASS; repeatable (default: all of nas-moo)",
     )
     parser.add_argument("--pruner-quantile", type=float, metavar="Q", help="of front")
-    add_json(parser)
+    add_storage(parser)
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
-    if not parsed.study.endswith(".toml"):
-        raise UserInputError(
-            "this is no description of a table", value=parsed.study, do="Give a path that ends in .toml."
-        )
-    document = _audit(parsed)
+    document = _of_table(parsed) if parsed.study.endswith(".toml") else _of_study(parsed)
     if parsed.json:
         print_json(document)
     else:
@@ -50,13 +49,34 @@ def run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _audit(parsed: argparse.Namespace) -> dict[str, Any]:
+def _of_study(parsed: argparse.Namespace) -> dict[str, Any]:
+    for option, given in (("--finished", parsed.finished), ("--seed", parsed.seed)):
+        if given is not None:
+            raise UserInputError("of a study all complete trainings are used", value=option, do=f"Leave out {option}.")
+    from nas_moo.hindsight import controls, curves, pruned_for_good
+    from nas_moo.pruners.audit import audit_study
+
+    result = load(parsed)
+    known, arm = curves(result), controls(result)
+    found = audit_study(known.finished, audited(parsed.pruner, parsed.pruner_quantile))
+    return {
+        "study": result.name,
+        "complete": len(known.finished),
+        "pruned": len(pruned_for_good(result)),
+        "control_arm": None if arm is None else arm.to_dict(),
+        "pruners": [a.to_dict() for a in found],
+    }
+
+
+def _of_table(parsed: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from nas_moo.pruners import FinishedCurves
     from nas_moo.pruners.audit import audit_table
     from nas_moo.replay.table import load_table
 
+    if parsed.storage is not None:
+        raise UserInputError("a table is in no storage", value=parsed.storage, do="Leave out --storage.")
     table = load_table(Path(parsed.study))
     rows = FinishedCurves(table.epochs, table.errors, table.costs, table.costs)
     count = _FINISHED if parsed.finished is None else parsed.finished
@@ -86,9 +106,20 @@ def audited(names: list[str], quantile: float | None) -> list[Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    judged = document["pruners"][0]["judged"]
-    print(f"{document['table']}: fitted to {document['fitted_to']} rows, judged on the other {judged}\n")
+    if "table" in document:
+        judged = document["pruners"][0]["judged"]
+        print(f"{document['table']}: fitted to {document['fitted_to']} rows, judged on the other {judged}\n")
+    else:
+        print(
+            f"{document['study']}: {document['complete']} complete trainings, each judged by all others; "
+            f"{document['pruned']} that were pruned are not among them\n"
+        )
     print_audits(document["pruners"])
+    if arm := document.get("control_arm"):
+        shares = [arm[name] for name in ("nondominated", "below_bound")]
+        told = [f"{s['hits']} of {s['n']} (95 %: {s['low']:.1%} to {s['high']:.1%})" for s in shares if s["n"]]
+        words = [f"{t} {what}" for t, what in zip(told, ("non-dominated", "below their bound"), strict=False)]
+        print(f"\nControl arm: {', '.join(words) or 'no decision was overruled'}")
 
 
 def print_audits(audits: list[dict[str, Any]]) -> None:

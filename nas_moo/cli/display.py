@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +56,9 @@ class Display:
             self._first_done = event["done"]
             begun = "Goes on with" if event["done"] else "Begins"
             self._line(f"{begun} study {event['study']}: {event['done']} of {event['asked']} trainings done")
-        elif event["event"] == "note":
-            self._line(event["text"])
-        elif event["event"] == "anew":
-            self._line(f"Begins {event['study']} anew: {event['reason']}")
-        elif event["event"] == "lost":
-            self._line(f"Trial {event['number']} is lost: {event['reason']}")
-        elif event["event"] == "interrupted":
-            self._line(f"Trial {event['number']} was interrupted ({event['reason']}) and will not count")
+        elif event["event"] in _TEXTS:
+            if text := _TEXTS[event["event"]](event):
+                self._line(text)
         elif event["event"] == "exhausted":
             self._line(f"Stops early: {event['reason']} ({event['architectures']}). {event['do']}")
         elif event["event"] == "end":
@@ -126,6 +121,29 @@ class Display:
                 print(text, file=sys.stderr, flush=True)
             except BrokenPipeError:  # nobody watches any more; the search goes on
                 self._muted = True
+
+
+def _judged(event: Event) -> str:
+    """A decision to stop is told with its trial's end; one that was overruled, at once."""
+    if not event["control"]:
+        return ""
+    return f"Trial {event['number']} trains on, to see whether {event['pruner']} is right: {event['reason']}"
+
+
+def _thawed(event: Event) -> str:
+    if not event["epoch"]:
+        return f"Trains {event['id']} anew, which was pruned: now it has a chance, and its checkpoint is not here"
+    return f"Goes on with {event['id']}, which was pruned after epoch {event['epoch']}: now it has a chance"
+
+
+_TEXTS: Mapping[str, Callable[[Event], str]] = {
+    "note": lambda e: str(e["text"]),
+    "anew": lambda e: f"Begins {e['study']} anew: {e['reason']}",
+    "lost": lambda e: f"Trial {e['number']} is lost: {e['reason']}",
+    "interrupted": lambda e: f"Trial {e['number']} was interrupted ({e['reason']}) and will not count",
+    "judged": _judged,
+    "thawed": _thawed,
+}
 
 
 def _caveats(caveats: Sequence[str]) -> str:

@@ -40,6 +40,21 @@ def add(commands: Commands) -> None:
         "--seed-architectures", metavar="FILE", help="JSON or CSV of architectures to train first, in this order"
     )
     add_allow_uncounted(how)  # type: ignore[arg-type]
+    how.add_argument(
+        "--pruner",
+        metavar="NAME",
+        help="stops trainings early: front, rank, median, halving, never or optuna:CLASS (default: front)",
+    )
+    how.add_argument(
+        "--pruner-quantile", type=float, metavar="Q", help="of front: how often it may think too little possible"
+    )
+    how.add_argument(
+        "--control-share",
+        type=float,
+        metavar="S",
+        help="of its decisions, overruled to learn what they are worth (default: 0.25, and 0.05 after 40)",
+    )
+    how.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on")
     how.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
     how.add_argument("--validation", default="holdout", help="holdout or kfold:K (default: %(default)s)")
     how.add_argument("--seed", type=int, default=0, help="of split, trainings and sampler (default: %(default)s)")
@@ -84,6 +99,10 @@ def run(parsed: argparse.Namespace) -> int:
         screening=not parsed.no_screening,
         seed_architectures=parsed.seed_architectures,
         allow_uncounted=parsed.allow_uncounted,
+        pruner=parsed.pruner,
+        pruner_quantile=parsed.pruner_quantile,
+        control_share=parsed.control_share,
+        thaw=not parsed.no_thaw,
     )
     storage = default_storage(parsed.storage)
     with Display(setup) as display:

@@ -35,12 +35,14 @@ def run(parsed: argparse.Namespace) -> int:
                 "measurements": measured.drop(columns=["number", "id"]).to_dict(orient="records"),
                 "curve": curve.drop(columns=["number", "id"]).to_dict(orient="records"),
                 "seconds": row["seconds"],
+                "continues": None if row.isna()["continues"] else row["continues"],
             }
         )
         return 0
     from nas_moo.cli.display import interval_text
 
     where = ", on the front" if row["front"] else ""
+    where += "" if row.isna()["continues"] else f", goes on with trial {row['continues']}"
     why = f" ({row['reason']})" if row["reason"] else ""
     print(f"Model {row['digest']} of {result.name}: trial {row['number']}, {row['state']}{why}{where}")
     print("\nArchitecture")

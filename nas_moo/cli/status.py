@@ -20,6 +20,7 @@ def add(commands: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
+    from nas_moo.hindsight import controls
     from nas_moo.study.database import default_storage
     from nas_moo.study.liveness import live_workers
     from nas_moo.study.storage import Storage
@@ -28,6 +29,7 @@ def run(parsed: argparse.Namespace) -> int:
     result, workers = study.result(), live_workers(study)
     counts = result.trials.groupby(["state", "kind"]).size().reset_index(name="trials")
     outcomes = counts.to_dict(orient="records")
+    pruning = controls(result)
     document = {
         "study": result.name,
         "trained": result.done,
@@ -35,6 +37,7 @@ def run(parsed: argparse.Namespace) -> int:
         "outcomes": outcomes,
         "front": int(result.trials["front"].sum()),
         "seconds": float(result.trials["seconds"].sum()),
+        "pruning": None if pruning is None else pruning.to_dict(),
         "workers": workers,
         "log": str(study.folder / "log.jsonl"),
     }
@@ -46,5 +49,14 @@ def run(parsed: argparse.Namespace) -> int:
     for outcome in outcomes:
         kind = f" ({outcome['kind']})" if outcome["kind"] else ""
         print(f"  {outcome['trials']:>5} {outcome['state']}{kind}")
-    print(f"  {document['front']:>5} on the front\nSpent {document['seconds']:.0f} s in trials; log: {document['log']}")
+    print(f"  {document['front']:>5} on the front")
+    if pruning is not None:
+        hits, n, (low, high) = pruning.nondominated.hits, pruning.nondominated.n, pruning.nondominated.interval
+        told = (
+            f"{hits} of them not dominated ({100 * low:.2g} to {100 * high:.2g} %)"
+            if n
+            else "so nobody knows what was lost"
+        )
+        print(f"  {n:>5} decisions to prune overruled, {told}")
+    print(f"Spent {document['seconds']:.0f} s in trials; log: {document['log']}")
     return 0

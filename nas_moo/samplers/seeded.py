@@ -1,4 +1,4 @@
-"""Any sampler, made to propose given architectures before its own."""
+"""Any sampler, made to propose given architectures before its own, or one of its own again."""
 
 from __future__ import annotations
 
@@ -42,10 +42,41 @@ class SeededSampler(WrappingSampler):
         """
         for seed in self._seeds:
             if not self._is_known(seed):
-                if isinstance(breeder := _innermost(self.base), BaseGASampler):
-                    breeder.get_trial_generation(study, trial)  # the first asking stores it
+                _join_generation(self.base, study, trial)
                 return parameters(seed, self._genome)
         return self.base.sample_relative(study, trial, self.base.infer_relative_search_space(study, trial))
+
+
+class RepeatingSampler(WrappingSampler):
+    """Proposes once what it was told to repeat, known or not; otherwise what ``base`` proposes.
+
+    Attributes:
+        again: A value for each gene; None where there is nothing to repeat.
+    """
+
+    def __init__(self, base: BaseSampler, genome: Genome) -> None:
+        super().__init__(base, genome)
+        self.again: dict[str, Any] | None = None
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """A value for each gene.
+
+        Raises:
+            SpaceExhaustedError: there is nothing to repeat, and the base finds nothing.
+        """
+        given, self.again = self.again, None
+        if given is None:
+            return self.base.sample_relative(study, trial, self.base.infer_relative_search_space(study, trial))
+        _join_generation(self.base, study, trial)
+        return given
+
+
+def _join_generation(sampler: BaseSampler, study: Study, trial: FrozenTrial) -> None:
+    """Give a trial that a genetic sampler of Optuna did not propose a generation: without one it never breeds."""
+    if isinstance(breeder := _innermost(sampler), BaseGASampler):
+        breeder.get_trial_generation(study, trial)  # the first asking stores it
 
 
 def _innermost(sampler: BaseSampler) -> BaseSampler:

@@ -16,6 +16,8 @@ from nas_moo.device import fingerprint, resolve_device
 from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.objectives import Objective, load_objective
+from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, OPTUNA, WITH_QUANTILE, load_pruner
+from nas_moo.pruners.control import check_share
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
@@ -51,6 +53,11 @@ class Setup:
         threads: Of a training on a CPU.
         screening: Our NSGA-II may screen its children before it proposes one.
         seed_architectures: Trained before what the sampler proposes.
+        pruner: Who stops trainings that are not worth their end.
+        pruner_quantile: Share of trainings that may end below the pruner's bound; None for pruners without.
+        control_share: Of the decisions to stop a training, how many are overruled; None: a quarter, and once there are
+            enough controls a twentieth.
+        thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
     """
 
     name: str
@@ -68,6 +75,10 @@ class Setup:
     threads: int = 1
     screening: bool = True
     seed_architectures: tuple[Architecture, ...] = ()
+    pruner: str = "never"
+    pruner_quantile: float | None = None
+    control_share: float | None = None
+    thaw: bool = True
 
     @cached_property
     def splits(self) -> tuple[Split, ...]:
@@ -88,6 +99,16 @@ class Setup:
     def screens(self) -> bool:
         """Whether it does: one objective is trained, and the others are costs."""
         return self.wants_screening and len(self.trained_objectives) == 1 < len(self.objectives)
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trainings may be stopped: there is one objective to judge them by, and an end to spare."""
+        return self.pruner != "never" and len(self.trained_objectives) == 1 and self.epochs > 1
+
+    @property
+    def thaws(self) -> bool:
+        """Whether pruned trials may go on; Optuna's own pruners do not say when they have changed their mind."""
+        return self.prunes and self.thaw and not self.pruner.startswith(OPTUNA)
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for the study to go on: everything that its numbers depend on."""
@@ -136,6 +157,10 @@ class Setup:
             "sampler": self.sampler,
             "population": self.options.population if self.sampler in WITH_POPULATION else None,
             "screening": self.screens,
+            "pruner": self.pruner if self.prunes else None,
+            "pruner_quantile": self.pruner_quantile if self.prunes else None,
+            "control_share": self.control_share if self.prunes else None,
+            "thaw": self.thaws,
             "seed_architectures": [a.digest for a in self.seed_architectures],
             "trials": self.trials,
             "limits": dict(self.limits),
@@ -166,6 +191,10 @@ def configure(
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
     allow_uncounted: bool = False,
+    pruner: str | None = None,
+    pruner_quantile: float | None = None,
+    control_share: float | None = None,
+    thaw: bool = True,
 ) -> Setup:
     """Check and load everything a search is told.
 
@@ -195,6 +224,7 @@ def configure(
         raise UserInputError(
             "nothing is trained here, so nothing is validated", value=validation, do="Leave out --validation."
         )
+    chosen = _pruner(pruner, pruner_quantile, control_share, measured, epochs, thaw=thaw)
     setup = Setup(
         name=check_study_name(study) if study is not None else default_study_name(loaded.name, dataset.name),
         space=loaded,
@@ -211,6 +241,10 @@ def configure(
         threads=threads,
         screening=screening,
         seed_architectures=() if seed_architectures is None else read_seeds(seed_architectures, loaded.space.genome),
+        pruner=chosen,
+        pruner_quantile=_quantile(chosen, pruner_quantile),
+        control_share=check_share(control_share),
+        thaw=thaw,
     )
     _ = setup.splits  # wrong folds and classes too small to split are found here
     return setup
@@ -231,6 +265,41 @@ def _check_sampler_options(sampler: str, population: int | None, grid_steps: int
         raise UserInputError("this sampler has no population", value=sampler, do="Leave out --population.")
     if not screening and sampler != "nsga2":
         raise UserInputError("this sampler screens nothing", value=sampler, do="Leave out --no-screening.")
+
+
+def _pruner(
+    given: str | None,
+    quantile: float | None,
+    control_share: float | None,
+    objectives: Sequence[Objective],
+    epochs: int,
+    *,
+    thaw: bool,
+) -> str:
+    """The pruner, checked with its options: what is asked for is had, or refused."""
+    name = DEFAULT_PRUNER if given is None else given
+    load_pruner(name, quantile)
+    asked = {"--pruner": given not in (None, "never"), "--pruner-quantile": quantile is not None}
+    asked |= {"--control-share": control_share is not None, "--no-thaw": not thaw}
+    option = next((option for option, is_given in asked.items() if is_given), None)
+    if option is None:
+        return name
+    trained = sum(o.stage == "trained" for o in objectives)
+    if name == "never":
+        raise UserInputError("nothing is pruned here", value="--pruner never", do=f"Leave out {option}.")
+    if trained != 1:
+        raise UserInputError(
+            "a training is judged by one objective; here are others than one that need training",
+            value=[o.name for o in objectives if o.stage == "trained"],
+            do=f"Leave out {option}, or search with one of them.",
+        )
+    if epochs == 1:
+        raise UserInputError("a training of one epoch cannot be stopped early", value=1, do=f"Leave out {option}.")
+    return name
+
+
+def _quantile(pruner: str, given: float | None) -> float | None:
+    return DEFAULT_QUANTILE if given is None and pruner in WITH_QUANTILE else given
 
 
 def _check_ranges(**given: int) -> None:

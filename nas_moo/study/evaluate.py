@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 from torch import nn
 
@@ -22,6 +23,7 @@ from nas_moo.training import Diverged, Epoch, predict, train_folds
 
 BEFORE_TRAINING: tuple[Stage, ...] = ("static", "device")
 KnownMeasurements = dict[tuple[str, str], Measurement]
+Referee: TypeAlias = Callable[[TrialRecord, Epoch], Outcome | None]
 
 
 class TimeLimitReachedError(Exception):
@@ -37,7 +39,11 @@ class TrialError(Exception):
 
 
 def evaluate(
-    record: TrialRecord, setup: Setup, known: KnownMeasurements, out_of_time: Callable[[], bool]
+    record: TrialRecord,
+    setup: Setup,
+    known: KnownMeasurements,
+    out_of_time: Callable[[], bool],
+    referee: Referee | None = None,
 ) -> tuple[Outcome, nn.Module | None]:
     """Evaluate one architecture, writing each piece as it becomes known.
 
@@ -46,6 +52,7 @@ def evaluate(
         setup: Of the search.
         known: Measurements before training by objective and network digest; added to.
         out_of_time: Asked after each epoch.
+        referee: Asked after each epoch but the last; an outcome that it gives ends the training.
 
     Returns:
         How it ended, and the trained network where it is complete and was trained (of the first fold, where there
@@ -63,7 +70,7 @@ def evaluate(
             return _screened(record, setup, broken), None
         if not setup.trained_objectives:
             return Outcome("complete"), None
-        return _train(record, setup, candidate, out_of_time)
+        return _train(record, setup, candidate, out_of_time, referee)
     except TrialError as error:
         return _failed(error), None
     except Diverged as error:
@@ -158,15 +165,18 @@ def _screened(record: TrialRecord, setup: Setup, broken: Mapping[str, float]) ->
 
 
 def _train(
-    record: TrialRecord, setup: Setup, candidate: Candidate, out_of_time: Callable[[], bool]
-) -> tuple[Outcome, nn.Module]:
+    record: TrialRecord, setup: Setup, candidate: Candidate, out_of_time: Callable[[], bool], referee: Referee | None
+) -> tuple[Outcome, nn.Module | None]:
     curve_objective = setup.trained_objectives[0]
     for epoch in _epochs(record, setup):
         with _step(record, "training", curve_objective.name, trained=True):
             measured = measure(curve_objective, replace(candidate, predictions=epoch.predictions))
         record.epoch(_epoch_record(epoch, measured))
-        if epoch.number < setup.epochs and out_of_time():
-            raise TimeLimitReachedError
+        if epoch.number < setup.epochs:
+            if referee is not None and (pruned := referee(record, epoch)) is not None:
+                return pruned, None
+            if out_of_time():
+                raise TimeLimitReachedError
     validated = replace(candidate, model=epoch.models[0], predictions=epoch.predictions)
     for objective in setup.trained_objectives:
         with _step(record, "training", objective.name, trained=True):
@@ -205,6 +215,7 @@ def _epochs(record: TrialRecord, setup: Setup) -> Iterator[Epoch]:
         epochs=setup.epochs,
         seed=training_seed(setup.options.seed, architecture),
         device=setup.device,
+        resume=None if record.continues is None else record.continues.snapshots or None,
     )
     while True:
         with _step(record, "training", trained=True):

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas_moo.genome import Architecture
 from nas_moo.study.evaluate import KnownMeasurements, violations
-from nas_moo.study.record import read_measurements, read_outcome
+from nas_moo.study.record import read_judgement, read_measurements, read_outcome
 from nas_moo.study.storage import StoredStudy
 
 _SETTLED = ("complete", "pruned", "failed")
@@ -16,6 +16,15 @@ _SETTLED = ("complete", "pruned", "failed")
 
 class History:
     """The finished trials of a study, indexed.
+
+    Attributes:
+        complete: Those that have every objective, in the order in which this worker learned of them.
+        postponed: Pruned trials that nobody has gone on with to another end, by their digest.
+        controls: How many trials a pruner would have stopped, and was overruled.
+        running: Of all workers.
+        measured: What is known before training, by objective and network.
+        trained: How many count towards ``--trials``.
+        finished: Digests.
 
     Args:
         study: Is read at each ``refresh``.
@@ -28,6 +37,8 @@ class History:
         self._read: set[int] = set()
         self._settled: set[str] = set()
         self.complete: list[FrozenTrial] = []
+        self.postponed: dict[str, FrozenTrial] = {}
+        self.controls = 0
         self.running: list[FrozenTrial] = []
         self.measured: KnownMeasurements = {}
         self.trained = 0
@@ -65,5 +76,11 @@ class History:
         broken = outcome.state == "screened" and bool(violations(measurements, self._limits))
         if outcome.state in _SETTLED or broken:
             self._settled.add(digest)
+        if outcome.state in _SETTLED:
+            self.postponed.pop(digest, None)
+        judgement = read_judgement(trial)
+        self.controls += judgement is not None and judgement.control
+        if outcome.state == "pruned":
+            self.postponed[digest] = trial
         for name, measurement in measurements.items():
             self.measured[name, trial.user_attrs["network_digest"]] = measurement

@@ -14,7 +14,13 @@ from nas_moo.samplers.distributions import parameters
 from nas_moo.samplers.population import Individual
 from nas_moo.study.config import Setup
 from nas_moo.study.evaluate import violations
-from nas_moo.study.record import read_measurements, read_outcome, read_predictions
+from nas_moo.study.record import (
+    read_continues,
+    read_judgement,
+    read_measurements,
+    read_outcome,
+    read_predictions,
+)
 
 
 class IndividualReader:
@@ -28,6 +34,7 @@ class IndividualReader:
 
     def __init__(self, setup: Setup) -> None:
         self._genome, self._objectives, self._limits = setup.space.space.genome, setup.objectives, setup.limits
+        self._epochs, self._thaws = setup.epochs, setup.thaws
 
     def __call__(self, trial: FrozenTrial) -> Individual | None:
         """The individual; None where the trial teaches nothing.
@@ -47,7 +54,18 @@ class IndividualReader:
         except UserInputError:  # added by hand, without all genes or with others
             return None
         genes = parameters(architecture, self._genome) | trial.params
-        return Individual(genes, value, low, high, violation, complete=state == "complete")
+        spread, remaining = self._postponed(trial) if state == "pruned" else (0.0, np.inf)
+        return Individual(genes, value, low, high, violation, state == "complete", spread, remaining)
+
+    def _postponed(self, trial: FrozenTrial) -> tuple[float, float]:
+        """How sure the prediction of a pruned trial's error is, and the share of the training that is left of it."""
+        judgement = read_judgement(trial)
+        if judgement is None or judgement.spread is None:
+            return 0.0, np.inf
+        continues, inherited = read_continues(trial)
+        began_anew = continues is not None and inherited == 0  # its checkpoint was gone, and may be again
+        stays = not self._thaws or began_anew
+        return judgement.spread, np.inf if stays else 1.0 - judgement.epoch / self._epochs
 
     def _values(self, trial: FrozenTrial, measured: Mapping[str, Measurement]) -> tuple[Array, Array, Array]:
         """Values, lower and upper ends; NaN where nothing is known."""

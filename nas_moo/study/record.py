@@ -6,20 +6,26 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas_moo.evaluation import EpochRecord, Evaluation, Outcome, State, seal
+from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, State, seal
 from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
+
+if TYPE_CHECKING:
+    from nas_moo.snapshot import Snapshot
 
 SEALED = "sealed_test"
 SIGN_OF_LIFE = "sign_of_life"
 SIGN_SECONDS = 60.0  # at least between two signs of life
 _MEASURED = "measurement:"
 _PREDICTED = "predicted:"
+_CONTINUES = "continues"
+_PRUNED, _CONTROL = "pruned", "control"
 _OPTUNA_STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -29,11 +35,46 @@ _OPTUNA_STATES: dict[TrialState, State] = {
 }
 
 
-class TrialRecord:
-    """Writes one running trial."""
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """A pruned trial that another one goes on with.
 
-    def __init__(self, trial: Trial, architecture: Architecture, worker: str, started: str) -> None:
-        self.trial, self.architecture = trial, architecture
+    Attributes:
+        number: Of the pruned trial.
+        curve: Its epochs; empty where its checkpoint is gone, and the training begins anew.
+        snapshots: What it kept of its training, one a fold; empty likewise.
+    """
+
+    number: int
+    curve: tuple[EpochRecord, ...]
+    snapshots: tuple[Snapshot, ...]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(self.curve)
+
+
+class TrialRecord:
+    """Writes one running trial.
+
+    Args:
+        trial: Of Optuna.
+        architecture: Of the trial.
+        worker: Who runs it.
+        started: When.
+        continues: The pruned trial that it goes on with; its epochs begin the curve.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        architecture: Architecture,
+        worker: str,
+        started: str,
+        continues: Continuation | None = None,
+    ) -> None:
+        self.trial, self.architecture, self.continues = trial, architecture, continues
         self.measurements: dict[str, Measurement] = {}
         self.curve: list[EpochRecord] = []
         self.seconds: dict[str, float] = {}
@@ -46,6 +87,11 @@ class TrialRecord:
             ("started", started),
         ):
             trial.set_user_attr(key, value)
+        self.judgement: Judgement | None = None
+        if continues is not None:
+            trial.set_user_attr(_CONTINUES, {"trial": continues.number, "epochs": len(continues.curve)})
+            for epoch in continues.curve:
+                self.epoch(epoch)
 
     @property
     def number(self) -> int:
@@ -76,6 +122,15 @@ class TrialRecord:
         if time.monotonic() - self._last_sign > SIGN_SECONDS:  # for workers on other machines
             self.trial.set_user_attr(SIGN_OF_LIFE, datetime.now(UTC).isoformat(timespec="seconds"))
             self._last_sign = time.monotonic()
+
+    def judged(self, judgement: Judgement) -> None:
+        """Store a pruner's decision to stop the trial, followed or not."""
+        self.judgement = judgement
+        self.trial.set_user_attr(_CONTROL if judgement.control else _PRUNED, vars(judgement))
+
+    def predicted(self, name: str, value: float) -> None:
+        """Store what an objective that is not reached was expected to be."""
+        self.trial.set_user_attr(_PREDICTED + name, value)
 
     def note(self, key: str, text: str) -> None:
         """Store a remark beside the results."""
@@ -118,22 +173,41 @@ def read_predictions(trial: FrozenTrial) -> dict[str, float]:
     }
 
 
+def read_judgement(trial: FrozenTrial) -> Judgement | None:
+    """The pruner's decision to stop a stored trial; None where there was none."""
+    stored: dict[str, Any] | None = trial.user_attrs.get(_PRUNED) or trial.user_attrs.get(_CONTROL)
+    if stored is None:
+        return None
+    told: dict[str, Any] = {f.name: stored.get(f.name) for f in fields(Judgement)}  # one of another version has others
+    return Judgement(**told)
+
+
+def read_continues(trial: FrozenTrial) -> tuple[int | None, int]:
+    """Number of the pruned trial that a stored one continues, and how many epochs that one had trained."""
+    stored: dict[str, int] | None = trial.user_attrs.get(_CONTINUES)
+    return (None, 0) if stored is None else (stored["trial"], stored["epochs"])
+
+
 def read_evaluation(trial: FrozenTrial, training_genes: frozenset[str]) -> Evaluation:
     """A stored trial, whole."""
     attrs = trial.user_attrs
+    continues, inherited = read_continues(trial)
     return Evaluation(
         number=trial.number,
         architecture=Architecture(attrs["architecture"], training_genes),
         measurements=read_measurements(trial),
-        curve=_read_curve(trial),
+        curve=read_curve(trial),
         outcome=read_outcome(trial),
         seconds=attrs.get("seconds", {}),
         worker=attrs.get("worker", ""),
         started=attrs.get("started", ""),
+        judgement=read_judgement(trial),
+        continues=continues,
+        inherited=inherited,
     )
 
 
-def _read_curve(trial: FrozenTrial) -> tuple[EpochRecord, ...]:
+def read_curve(trial: FrozenTrial) -> tuple[EpochRecord, ...]:
     """The epochs; of a trial that was killed, or still runs, only the errors are known yet."""
     if "curve" in trial.user_attrs:
         return tuple(EpochRecord.from_dict(r) for r in trial.user_attrs["curve"])

@@ -52,6 +52,10 @@ def search(
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
     allow_uncounted: bool = False,
+    pruner: str | None = None,
+    pruner_quantile: float | None = None,
+    control_share: float | None = None,
+    thaw: bool = True,
     study: str | None = None,
     storage: str | Path | None = None,
     listener: Listener | None = None,
@@ -79,6 +83,12 @@ def search(
         seed_architectures: Trained first, in this order, those that are not known: a JSON or CSV file, or a list of
             mappings from gene to value.
         allow_uncounted: Operators whose FLOPs are not known count nothing, and mark the model; otherwise they fail it.
+        pruner: Who stops trainings early: "front", "rank", "median", "halving", "never", or "optuna:" and a class of
+            ``optuna.pruners``; default "front" where there is one trained objective.
+        pruner_quantile: Of "front": the share of trainings that may end below what it thought possible.
+        control_share: Share of its decisions that are overruled at random, to know what they are worth; default a
+            quarter, and a twentieth once there are 40 such controls.
+        thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
         study: Its name; default ``SPACE-DATA``.
         storage: A path or URL; default ``NAS_MOO_STORAGE`` or ``nas-moo.db``.
         listener: Is handed each event of the log.
@@ -92,6 +102,7 @@ def search(
         grid_steps=grid_steps, seed=seed, validation=validation, limits=max, time_limit=seconds(time_limit),
         device=device, batch=batch, threads=threads, screening=screening, seed_architectures=seed_architectures,
         allow_uncounted=allow_uncounted,
+        pruner=pruner, pruner_quantile=pruner_quantile, control_share=control_share, thaw=thaw,
     )  # fmt: skip
     return run(setup, default_storage(storage), listener)
 

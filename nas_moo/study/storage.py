@@ -33,9 +33,10 @@ from nas_moo.study.record import SEALED, read_evaluation, read_outcome
 DESCRIPTION, REFERENCE, UNSEALED = "nas_moo", "nas_moo:hypervolume_reference", "nas_moo:unsealed"
 FORMAT = 1
 _OF_A_RUN = (
-    "command", "sampler", "population", "screening", "seed_architectures", "trials", "limits", "threads", "device",
-    "versions",
+    "command", "sampler", "population", "screening", "seed_architectures", "pruner", "pruner_quantile", "control_share",
+    "thaw", "trials", "limits", "threads", "device", "versions",
 )  # fmt: skip
+_OF_TODAY = ("trials", "limits", "sampler", "pruner", "pruner_quantile", "space", "data")
 _LONGEST_NAME = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -183,7 +184,7 @@ class StoredStudy:
     def begin_run(self, description: Mapping[str, Any]) -> None:
         """Take over what may differ from run to run, and note the run: a study can be begun here and ended there."""
         told = dict(self.optuna.user_attrs[DESCRIPTION])
-        told |= {key: description[key] for key in ("trials", "limits", "sampler", "space", "data")}
+        told |= {key: description[key] for key in _OF_TODAY}
         run = {key: description[key] for key in _OF_A_RUN} | {"when": now()}
         told["runs"] = [*told.get("runs", []), run]
         with storage_errors(self.storage.place):

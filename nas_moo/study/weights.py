@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,32 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nas_moo.data import Scaling
-from nas_moo.errors import CorruptError, MachineError, UserInputError
+from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.space import load_space
+from nas_moo.study import tensor_files
+from nas_moo.study.tensor_files import SUFFIX
 
 if TYPE_CHECKING:
     from torch import nn
 
-_SUFFIX, _SUM = ".safetensors", ".sha256"
-
 
 def save(folder: Path, digest: str, model: nn.Module) -> Path:
     """Write a model's weights; a file is there whole or not at all."""
-    from safetensors import SafetensorError
     from safetensors.torch import save_model
 
     target = _path(folder, digest)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    try:
-        save_model(model, str(partial))
-    except SafetensorError as error:
-        raise MachineError(
-            f"weights cannot be written ({error})", value=str(target), do="Free space on the disk, and search on."
-        ) from error
-    target.with_suffix(_SUM).write_text(_sha256(partial) + "\n", encoding="ascii")
-    partial.replace(target)
+    tensor_files.write(target, lambda partial: save_model(model, partial))
     return target
 
 
@@ -57,11 +46,7 @@ def load(folder: Path, digest: str, architecture: Architecture, description: Map
             value=digest,
             do="Weights are kept for the models on the front; choose one of those.",
         )
-    stored = (
-        path.with_suffix(_SUM).read_text(encoding="ascii").strip() if path.with_suffix(_SUM).is_file() else "missing"
-    )
-    if stored != _sha256(path):
-        raise CorruptError("a weights file is not what was written", value=str(path), do="Train the model again.")
+    tensor_files.check(path, do="Train the model again.")
     data = description["data"]
     loaded = load_space(description["space"]["reference"])
     if loaded.code_digest != description["space"]["code_digest"]:
@@ -89,18 +74,13 @@ def load(folder: Path, digest: str, architecture: Architecture, description: Map
 def sweep(folder: Path, gone: Collection[str]) -> None:
     """Delete the weights of these digests."""
     for digest in gone:
-        for suffix in (_SUFFIX, _SUM):
-            _path(folder, digest).with_suffix(suffix).unlink(missing_ok=True)
+        tensor_files.remove(_path(folder, digest))
 
 
 def kept(folder: Path) -> set[str]:
     """Digests whose weights are there."""
-    return {p.name.removesuffix(_SUFFIX) for p in (folder / "weights").glob(f"*{_SUFFIX}")}
+    return {p.name.removesuffix(SUFFIX) for p in (folder / "weights").glob(f"*{SUFFIX}")}
 
 
 def _path(folder: Path, digest: str) -> Path:
-    return folder / "weights" / f"{digest}{_SUFFIX}"
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return folder / "weights" / f"{digest}{SUFFIX}"

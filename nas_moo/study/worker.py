@@ -17,6 +17,7 @@ from nas_moo.pareto import nondominated
 from nas_moo.results import ID_LENGTH, reference_point
 from nas_moo.samplers import load_sampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
+from nas_moo.samplers.seeded import RepeatingSampler
 from nas_moo.study import weights
 from nas_moo.study.config import Setup
 from nas_moo.study.costs import known_before_training
@@ -25,6 +26,7 @@ from nas_moo.study.history import History
 from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
 from nas_moo.study.progress import EventLog
+from nas_moo.study.pruning import Pruning
 from nas_moo.study.record import TrialRecord
 from nas_moo.study.storage import StoredStudy, now
 
@@ -35,7 +37,7 @@ REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference
 SCREENED_IN_A_ROW = 200
 FAILED_AT_START = 3
 FAILED_ALIKE = 5
-_STATES = {"complete": TrialState.COMPLETE, "screened": TrialState.PRUNED}
+_STATES = {"complete": TrialState.COMPLETE, "screened": TrialState.PRUNED, "pruned": TrialState.PRUNED}
 
 
 @dataclass
@@ -97,21 +99,29 @@ class Worker:
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        study.optuna.sampler = load_sampler(
-            setup.sampler,
+        self.sampler = RepeatingSampler(
+            load_sampler(
+                setup.sampler,
+                self.genome,
+                options,
+                self.history.is_known,
+                known_before_training(setup, self.history.measured) if setup.screens else None,
+                read=IndividualReader(setup),
+                seeds=setup.seed_architectures,
+            ),
             self.genome,
-            options,
-            self.history.is_known,
-            known_before_training(setup, self.history.measured) if setup.screens else None,
-            read=IndividualReader(setup),
-            seeds=setup.seed_architectures,
         )
+        study.optuna.sampler = self.sampler
+        self.pruning = Pruning(setup, self.history, study.folder, log) if setup.prunes else None
 
     def go(self) -> None:
         """Work until the study has its trainings, the space is exhausted or the time is over."""
         self.log("start", study=self.study.name, asked=self.setup.trials, done=self.history.trained, worker=self.name)
         self.log_notes()
+        if self.pruning is not None:
+            self.pruning.sweep()
         while self.is_wanted() and not self.out_of_time():
+            self.thaw()
             try:
                 trial = self.study.optuna.ask(fixed_distributions=self.distributions)
             except SpaceExhaustedError as end:
@@ -136,6 +146,10 @@ class Worker:
         if self.setup.wants_screening and not self.setup.screens:
             trained = len(self.setup.trained_objectives)
             self.log("note", text=f"nsga2 does not screen: that takes one trained objective, not {trained}, and a cost")
+        if self.pruning is not None:
+            self.pruning.say()
+        elif self.setup.pruner != "never" and (trained := len(self.setup.trained_objectives)) > 1:
+            self.log("note", text=f"No pruning: a training is judged by one objective, and here are {trained}")
         if given := self.setup.seed_architectures:
             new = sum(not self.history.is_known(a) for a in given)
             now = min(new, max(self.setup.trials - self.history.trained, 0))
@@ -152,18 +166,26 @@ class Worker:
         ahead = sum(trial is None or t.number < trial.number for t in self.history.running)
         return self.history.trained + ahead < self.setup.trials
 
+    def thaw(self) -> None:
+        """Let the sampler propose a pruned trial again, where the pruner would no longer stop it."""
+        if self.pruning is not None and (pruned := self.pruning.to_thaw()) is not None:
+            self.sampler.again = dict(pruned.params)
+
     def one(self, trial: Trial) -> None:
         """One trial, whatever becomes of it."""
-        record = TrialRecord(trial, self.genome.architecture(trial.params), self.name, now())
+        architecture = self.genome.architecture(trial.params)
+        continues = None if self.pruning is None else self.pruning.continuation(architecture)
+        record = TrialRecord(trial, architecture, self.name, now(), continues)
         self.history.refresh()  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
             return
-        if self.history.is_settled(record.architecture):
+        if self.is_settled(record):
             self.tell(record, Outcome("duplicate", "known", "another trial of it had ended before it began"))
             return
         try:
-            outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time)
+            referee = None if self.pruning is None else self.pruning.after_epoch
+            outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time, referee)
             if model is not None:
                 self.keep_weights(record, model)
         except TimeLimitReachedError:
@@ -185,6 +207,8 @@ class Worker:
             self.history.refresh()
             return
         self.history.refresh()
+        if self.pruning is not None:
+            self.pruning.ended(record, outcome)
         if outcome.state == "complete":
             self.after_complete()
         self.log_trial(record, outcome)
@@ -195,6 +219,8 @@ class Worker:
         for name, limit in self.setup.limits.items():
             if name in record.measurements:
                 record.trial.set_constraint(name, record.measurements[name].low / limit - 1.0)
+        if outcome.state == "pruned":  # with intermediate values and no constraint, TPE would fail on it
+            record.trial.set_constraint("pruned", 1.0)
         values = None
         if outcome.state == "complete":
             values = [record.measurements[o.name].value for o in self.setup.objectives]
@@ -240,6 +266,13 @@ class Worker:
     def out_of_time(self) -> bool:
         """Whether the time limit is reached."""
         return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def is_settled(self, record: TrialRecord) -> bool:
+        """Whether another trial has told what this one would tell."""
+        if record.continues is None:
+            return self.history.is_settled(record.architecture)
+        postponed = self.history.postponed.get(record.architecture.digest)
+        return postponed is None or postponed.number != record.continues.number
 
     def is_running_elsewhere(self, record: TrialRecord) -> bool:
         """Whether an earlier trial of another worker has the same architecture and has not ended."""

@@ -55,6 +55,7 @@ def run_one(plan: Plan, sampler: str, seed: int) -> Run:
             OBJECTIVES,
             trials=plan.trainings,
             epochs=plan.epochs,
+            pruner="never",
             sampler=sampler,
             grid_steps=plan.grid_steps if sampler == "grid" else None,
             seed=seed,

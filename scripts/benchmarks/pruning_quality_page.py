@@ -68,12 +68,12 @@ def cuts_table(record: CutsRecord) -> str:
 
 
 def _cells(cuts: pd.DataFrame) -> list[str]:
-    total = cuts.sum(numeric_only=True)
+    total, told = cuts.sum(numeric_only=True), cuts[cuts["controls"] > 0]
     return [
         *(f"{cuts[name].mean():.0f}" for name in ("trained", "pruned", "thawed")),
         _share(total["wrong"], total["stopped"]),
         _share(total["nondominated"], total["controls"]),
-        f"{int(cuts['covered'].sum())} of {len(cuts)}",
+        f"{int(told['covered'].sum())} of {len(told)}" if len(told) else "–",
         _share(total["below"], total["bounded"]),
         f"{cuts['front_pruned'].mean():.1%}",
         f"{cuts['volume_lost'].mean():.2%}",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas_moo.evaluation import EpochRecord, Evaluation, Outcome, seal
+from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, seal
 from nas_moo.genes import Categorical, Integer, Real, at_least
 from nas_moo.genome import Genome
 from nas_moo.measurement import Measurement
@@ -51,7 +51,7 @@ def describe(name: str, objectives: Sequence[str], **more: Any) -> dict[str, Any
     } | more  # fmt: skip
 
 
-def evaluation(i: int, objectives: Sequence[str], state: str | None = None) -> Evaluation:
+def evaluation(i: int, objectives: Sequence[str], state: str | None = None, judged: bool = True) -> Evaluation:
     depth, width = 1 + i % 4, (16, 32, 64)[i // 4 % 3]
     genes = {"depth": depth, "width": width, "block": ("plain", "=1+1", "<script>alert(1)</script>")[i // 12 % 3]}
     genes |= {"kernel": (3, 5)[i % 2]} if depth >= 2 else {}
@@ -86,9 +86,19 @@ def evaluation(i: int, objectives: Sequence[str], state: str | None = None) -> E
         outcome, curve = Outcome(state, "budget:flops" if state == "screened" else "", "why"), ()  # type: ignore[arg-type]
     if state != "complete":
         measured.pop("error")
+    judged &= state == "pruned" or (state == "complete" and i % 8 == 6)  # every eighth is overruled
     return Evaluation(
         i, architecture, {o: measured[o] for o in objectives if o in measured}, curve if "error" in objectives else (),
         outcome, {"static": 0.1, "training": 0.5 * len(curve)}, "w0", "2026-01-02T03:04:05+00:00",
+        judgement(state, final, curve, flops) if judged and "error" in objectives else None,
+    )  # fmt: skip
+
+
+def judgement(state: str, final: float, curve: Sequence[EpochRecord], flops: float) -> Judgement:
+    """After the third epoch, with a bound a little below the final error."""
+    return Judgement(
+        "front", state != "pruned", "because", 3, curve[2].error, final, 0.1, final - 0.01, None, 0, final - 0.02, 12,
+        0.1, 0, {"flops": flops},
     )  # fmt: skip
 
 
@@ -101,11 +111,12 @@ def make() -> Make:
         objectives: Sequence[str] = DEFAULT,
         *,
         state: str | None = None,
+        judged: bool = True,
         name: str = "convnet-digits",
         record: Callable[[Sequence[str], str], None] | None = None,
         **more: Any,
     ) -> StudyResult:
-        evaluations = [evaluation(i, objectives, state) for i in range(trials)]
+        evaluations = [evaluation(i, objectives, state, judged) for i in range(trials)]
         test = Measurement(0.123456, "fraction", 0.11, 0.14, "95 % Wilson", 359, "test data")
         seals = {e.architecture.digest[:8]: seal(test) for e in evaluations if "error" in e.measurements}
         return build_result(name, describe(name, objectives, **more), evaluations, seals=seals, record_unsealing=record)

@@ -61,6 +61,7 @@ def test_tables(report, study):
     assert len(rows("trials.csv")) == len(study.trials)
     assert list(rows("trials.csv")[0]) == list(study.trials.columns)
     assert len(rows("epochs.csv")) == len(study.epochs)
+    assert [int(r["number"]) for r in rows("prunings.csv")] == study.prunings["number"].tolist()
     front = rows("front.csv")
     assert [r["id"] for r in front] == list(study.front()["id"])
     assert {float(r["test"]) for r in front} == {0.123456}
@@ -69,6 +70,7 @@ def test_tables(report, study):
     assert {r["gene_block"] for r in rows("trials.csv")} >= {"plain", "'=1+1"}, "a formula has to lose its force"
     told = {(r["file"], r["column"]): r for r in rows("columns.csv")}
     assert told["front.csv", "flops"]["unit"] == "FLOPs"
+    assert told["prunings.csv", "bound"]["unit"] == "fraction"
     assert "fvcore" in told["trials.csv", "flops_low"]["method"]
 
 
@@ -92,7 +94,8 @@ def test_front_json_refuses_genes_that_do_not_match(make):
 def test_figures_come_as_svg_and_png(report):
     names = {p.name for p in (report / "figures").iterdir()}
     pairs = ("front-flops-error", "front-latency_eager-error", "front-latency_eager-flops")
-    assert names == {f"{n}.{k}" for n in (*pairs, "hypervolume", "learning-curves") for k in ("svg", "png")}
+    pruning = [f"pruning-{n}" for n in ("epochs", "curves", "flops", "latency_eager", "controls", "ranks")]
+    assert names == {f"{n}.{k}" for n in (*pairs, "hypervolume", "learning-curves", *pruning) for k in ("svg", "png")}
 
 
 def test_second_write_has_the_same_bytes_and_keeps_notes(make, tmp_path):

@@ -53,6 +53,33 @@ def test_status(studied, run, document):
     assert (told["trained"], told["asked"], told["workers"]) == (8, 8, [])
 
 
+def test_a_search_with_a_pruner(studied, run, document, search):
+    options = ("--pruner", "rank", "--control-share", "0.5", "--no-thaw", "--epochs", "2")
+    assert document(*search, "--study", "pruned", *options)["trained"] == 2
+    assert nas_moo.load_study("pruned").description["pruner"] == "rank"
+    assert document("status", "pruned")["pruning"] is None
+
+
+def test_status_says_what_the_controls_came_to(studied, run, document, search, monkeypatch):
+    from nas_moo.pruners import Verdict
+    from nas_moo.pruners.rank import RankRule
+
+    verdict = Verdict(True, "because", {"epoch": 1.0, "last_error": 0.5, "rival": 0, "rival_error": 0.1})
+    monkeypatch.setattr(
+        RankRule, "decide", lambda self, *_: verdict if len(self.finished) else Verdict(False, "too few", {})
+    )
+    told = ("--study", "controlled", "--pruner", "rank", "--epochs", "2", "--trials", "3")
+    assert run(*search, *told, "--control-share", "1")[0] == 0
+    arm = document("status", "controlled")["pruning"]
+    assert (arm["controls"], arm["pruned"]) == (2, 0)
+    assert arm["nondominated"]["n"] == 2
+    assert "2 decisions to prune overruled" in run("status", "controlled")[1]
+    assert run("report", "controlled")[0] == 0
+    _, _, err = run(*search, *told[:-1], "4", "--control-share", "0")
+    assert "pruned" in err
+    assert run("status", "controlled")[0] == 0
+
+
 def test_studies(studied, run, document):
     code, out, _ = run("studies")
     assert (code, STUDY in out) == (0, True)

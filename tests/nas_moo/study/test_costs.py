@@ -163,7 +163,7 @@ class TestOfASearch:
         told = []
         result = searched(sampler="nsga2", objectives=objectives, trials=3, epochs=1, listener=told.append)
         assert len(result.complete) == 3
-        (note,) = [e["text"] for e in told if e["event"] == "note"]
+        (note,) = [e["text"] for e in told if e["event"] == "note" and "nsga2" in e["text"]]
         assert "nsga2 does not screen" in note
 
     def test_a_proposal_asks_for_few_candidates(self, searched, setup, monkeypatch):

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from nas_moo.evaluation import Outcome
+from nas_moo.evaluation import Judgement, Outcome
 from nas_moo.measurement import Measurement
 from nas_moo.samplers.distributions import distributions
 from nas_moo.study.config import configure
@@ -76,11 +76,25 @@ def test_a_screened_trial_counts_by_its_violation(read):
     assert read(TrialState.PRUNED, SCREENED, {"params": PARAMS}, limits={"params": 50}) is None
 
 
+JUDGEMENT = Judgement("front", False, "", 3, 0.4, 0.35, 0.2, 0.3, None, 0, 0.25, 12, 0.1, 0, {"params": 40.0})
+
+
 def test_a_pruned_trial_counts_by_the_prediction_of_its_error(read):
     found = read(TrialState.PRUNED, PRUNED, COSTS, **{"predicted:error": 0.35})
     assert found.values.tolist() == [0.35, 40, 0.10]
-    assert not found.complete
+    assert (found.complete, found.spread, found.remaining) == (False, 0.0, math.inf)
     assert read(TrialState.PRUNED, PRUNED, COSTS) is None
+
+
+def test_a_pruned_trial_says_how_sure_its_prediction_is_and_what_is_left_to_train(read):
+    told = {"predicted:error": 0.35, "pruned": vars(JUDGEMENT)}
+    found = read(TrialState.PRUNED, PRUNED, COSTS, **told)
+    assert (found.complete, found.spread) == (False, 0.2)
+    assert found.remaining == pytest.approx(1 - 3 / 15)
+    anew = read(TrialState.PRUNED, PRUNED, COSTS, **told, continues={"trial": 0, "epochs": 0})
+    assert (anew.spread, anew.remaining) == (0.2, math.inf)
+    going_on = read(TrialState.PRUNED, PRUNED, COSTS, **told, continues={"trial": 0, "epochs": 2})
+    assert going_on.remaining == pytest.approx(1 - 3 / 15)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +125,7 @@ def test_a_study_of_another_sampler_goes_on_with_ours_and_breeds_from_all_of_it(
     result = searched(sampler="nsga2", trials=9, epochs=1)
     assert len(result.complete) == 9
     assert result.trials["digest"][6] == chosen.digest
-    sampler = workers[1].study.optuna.sampler
+    sampler = workers[1].sampler.base
     sampler._absorb(workers[1].study.trials())
     assert len(sampler._population.members) == 9
 

@@ -248,7 +248,8 @@ def test_the_log_has_a_line_for_each_event(searched, tiny):
     searched(trials=3)
     lines = (tiny / "nas-moo-files" / "Tiny-blobs" / "log.jsonl").read_text().splitlines()
     events = [json.loads(line)["event"] for line in lines]
-    assert events == ["start", "trial", "trial", "trial", "end"]
+    assert events == ["start", "note", "trial", "trial", "trial", "end"]
+    assert json.loads(lines[1])["text"].startswith("No pruning yet")
 
 
 def test_a_grid_visits_every_point(searched):

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+
+from nas_moo.pruners.control import Share
+from reports import pruning, pruning_numbers, pruning_pictures
+
+
+@pytest.fixture(scope="module")
+def numbers(study):
+    return pruning_numbers.gather(study)
+
+
+def test_the_account(study, numbers):
+    account, stopped = numbers.account, study.trials["state"].eq("pruned")
+    assert account.stopped == stopped.sum() == 1
+    assert account.controls == study.prunings["control"].sum() == 5
+    assert account.saved == 8 - 3
+    assert account.epochs == study.trials["epochs"].sum()
+    assert account.spent == 5 * (8 - 3)
+    assert account.saved_seconds == pytest.approx(5 * 0.01)
+    assert account.seconds == pytest.approx(study.trials["seconds_training"].sum())
+    assert account.share == pytest.approx(5 / (account.epochs + 5))
+
+
+def test_thirds_by_size(study, numbers):
+    assert numbers.size == "flops"
+    assert numbers.thirds["judged"].sum() == len(study.complete) + 1
+    assert numbers.thirds["stopped"].sum() == 1
+    assert (numbers.thirds["low"].to_numpy()[1:] > numbers.thirds["high"].to_numpy()[:-1]).all()
+    cheap = numbers.thirds[numbers.thirds["stopped"] == 1].iloc[0]
+    assert cheap["low"] <= study.trials.loc[study.trials["state"] == "pruned", "flops"].iloc[0] <= cheap["high"]
+
+
+def test_ranks_end_at_one_and_few_models_have_none(numbers, make):
+    assert numbers.ranks["all"].iloc[-1] == pytest.approx(1.0)
+    assert numbers.best == 10
+    assert numbers.ranks["best"].iloc[-1] == pytest.approx(1.0)
+    assert pruning_numbers.gather(make(30)).ranks["best"].isna().all(), "ten of 26 are no best"
+    few = pruning_numbers.gather(make(8))
+    assert few.ranks["all"].isna().all()
+
+
+def test_a_rank_correlation_is_that_of_ranks():
+    assert pruning_numbers._spearman(np.array([1.0, 2, 3, 4]), np.array([1.0, 10, 100, 1000])) == pytest.approx(1)
+    assert pruning_numbers._spearman(np.array([1.0, 2, 3, 4]), np.array([4.0, 3, 2, 1])) == pytest.approx(-1)
+    assert np.isnan(pruning_numbers._spearman(np.ones(4), np.arange(4.0)))
+
+
+def test_the_plane_has_everything_in_the_unit_that_is_shown(study, numbers):
+    shown = pruning_pictures.plane(study, numbers, "flops")
+    (stopped,) = shown.stopped.to_dict("records")
+    decision = study.prunings[~study.prunings["control"]].iloc[0]
+    assert stopped["y"] == pytest.approx(100 * decision["last_error"])
+    assert stopped["predicted"] == pytest.approx(100 * decision["predicted"])
+    assert len(shown.complete) == len(study.complete)
+
+
+def test_curves_are_cut_where_they_were_and_thinned_out(study, numbers, monkeypatch):
+    monkeypatch.setattr(pruning_pictures, "MOST_CURVES", 4)
+    shown = pruning_pictures.cuts(study, numbers)
+    assert shown.lines[shown.lines["kind"] == "pruned"]["epoch"].max() == 3
+    assert shown.lines[shown.lines["kind"] == "control"]["epoch"].max() == 8
+    assert set(shown.cuts["epoch"]) == {3}
+    assert shown.lines.groupby("kind")["number"].nunique().to_dict() == {"complete": 4, "control": 4, "pruned": 1}
+    assert shown.left_out == {"complete": 30 - 4, "control": 1, "pruned": 0}
+    texts = [t.get_text() for t in pruning_pictures.draw_cuts(shown).get_legend().get_texts()]
+    assert "overruled (4 of 5)" in texts
+
+
+def test_every_picture_is_drawn(study, numbers):
+    ax = pruning_pictures.draw_epochs(numbers)
+    assert sum(p.get_height() for p in ax.patches) == 6
+    ax = pruning_pictures.draw_controls(numbers)
+    assert "dominated" in " ".join(t.get_text() for t in ax.get_legend().get_texts())
+    ax = pruning_pictures.draw_ranks(numbers)
+    assert "all complete trainings (35)" in [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def test_the_words(numbers):
+    saved, lost, advice = pruning.words(numbers)
+    assert f"5 of {numbers.account.epochs + 5} epochs were not run (2%)" in saved
+    assert "5 decisions were overruled" in saved
+    assert "overruled trainings ended non-dominated" in lost
+    assert "halve --pruner-quantile" in advice
+
+
+def test_small_networks_that_are_stopped_out_of_proportion_are_a_warning(make):
+    import pandas as pd
+
+    thirds = pd.DataFrame({"share": [0.6, 0.3, 0.2]})
+    assert pruning.size_ratio(thirds) == pytest.approx(3.0)
+    assert pruning._favours_large(thirds)
+    assert np.isnan(pruning.size_ratio(pd.DataFrame({"share": [0.0, 0.1, 0.0]})))
+    assert pruning.size_ratio(pd.DataFrame({"share": [0.2, 0.1, 0.0]})) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ({"trials": 4}, "ran without a pruner"),
+        ({"trials": 4, "pruner": "front"}, "front has not wanted to stop any of 4 trainings"),
+        ({"trials": 0}, "ran without a pruner"),
+        ({"trials": 9, "objectives": ("flops", "params")}, "nothing to stop"),
+    ],
+)
+def test_where_nothing_was_pruned_a_sentence_says_so(make, case, says):
+    section = pruning.section(make(**case))
+    assert says in section.missing
+    assert not section.pictures
+
+
+def test_shares_are_written_with_their_interval():
+    assert pruning.share_text(Share(1, 12)) == "1 of 12 (95 %: 1.5 % to 35 %)"
+    assert pruning.share_text(Share(0, 0)) == "none"
+
+
+def test_the_advice_follows_the_controls(numbers):
+    from dataclasses import replace
+
+    def advice(hits, n, below=(0, 0)):
+        control = replace(numbers.control, nondominated=Share(hits, n), below=Share(*below))
+        return pruning._advice(replace(numbers, control=control))
+
+    assert "too few controls" in advice(0, 5)
+    assert "cannot exclude a share of" in advice(0, 20)
+    assert "can be bolder" in advice(0, 200)
+    assert "halve --pruner-quantile" in advice(5, 20)
+    assert "halve --pruner-quantile" in advice(0, 40, (20, 40))
+
+
+def test_the_audit_stands_beside_what_was_done_and_where_nothing_was(study, make):
+    from nas_moo import hindsight
+
+    audits = hindsight.audits(study)
+    (table,) = pruning._audit_table(audits, study)
+    assert [row[0] for row in table.rows] == [a.pruner for a in audits]
+    assert table.rows[-1][1:] == ("0", "0 %", f"0 of {audits[-1].front}", "0 %", "0")
+    assert table in pruning.section(study).tables
+    plain = pruning.section(make(25, ("error", "flops"), state="complete", judged=False))
+    assert "ran without a pruner" in plain.missing
+    assert [t.title for t in plain.tables] == [table.title]
