@@ -1,5 +1,6 @@
 """A pruned replay pays for the epochs that were run, tells the sampler what it may know, and counts its wrong cuts."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,15 @@ class StopsSome(StopsAll):
         if round(curve[0] * 1000) % 2:
             return Verdict(False, "spared")
         return super().decide(curve, low, high)
+
+
+class PausesAll(StopsAll):
+    """Stops everything at the second point once ten have finished: only a sampler that wants it lets anything end."""
+
+    def decide(self, curve, low, high):
+        if len(curve) != 2 or self.finished < 10:
+            return Verdict(False, "spared")
+        return Verdict(True, "paused", {"predicted": float(curve[-1]) / 3, "spread": 0.2})
 
 
 def test_only_the_epochs_that_were_run_are_paid(tiny):
@@ -107,9 +117,12 @@ def test_what_was_given_up_goes_on_where_the_rule_has_changed_and_pays_for_the_r
 
 def test_our_sampler_lets_pruned_trainings_go_on(tiny):
     """No row is trained twice: one that comes again goes on from where it was given up."""
-    pruning = Pruning(load_pruner("front", 0.5), 0.5, 0.0, thaw=True)
-    trace = replay_search(tiny, partial(load_named, "nsga2"), SamplerOptions(seed=1), 40, pruning)
-    assert trace.pruning.thawed > 0
+    pruning = Pruning(PausesAll(), control_share=0.0)
+    load = partial(load_named, "nsga2")
+    assert replay_search(tiny, load, SamplerOptions(seed=1), 12, pruning).complete.sum() == 10
+    trace = replay_search(tiny, load, SamplerOptions(seed=1), 16, replace(pruning, thaw=True))
+    assert trace.pruning.thawed > 1
+    assert trace.complete.sum() == 10 + trace.pruning.thawed
     for row in set(trace.rows.tolist()):
         mine = trace.rows == row
         assert trace.fulls[mine].sum() <= 1 + 1e-9
