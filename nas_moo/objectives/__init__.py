@@ -7,9 +7,10 @@ The nouns:
 - its *stage* says when it can: ``static`` needs the untrained network, ``device`` the device at hand, alone, and
   ``trained`` the predictions of the trained network.
 
-The built-in ones are error, balanced_error and nll (trained), params and flops (static), latency_eager (device).
-``latency`` stands for the latency objective of the device at hand. A class of your own with the members of
-``Objective`` is one too: ``file.py:Name``.
+The built-in ones are error, balanced_error and nll (trained), params and flops (static), and those of the device: the
+latencies (``latency_eager``, ``latency_compiled``, ``latency_onnx``, ``latency_trt``). ``latency`` stands for the one
+of the device at hand: the replay of a CUDA graph on a GPU, ``latency_eager`` on a CPU. A class of your own with the
+members of ``Objective`` is one too: ``file.py:Name``.
 
 Importing this package imports no torch and no fvcore; each objective brings its own when it is loaded.
 """
@@ -42,7 +43,11 @@ _HOMES = {
     "params": "params:Params",
     "flops": "flops:Flops",
     "latency_eager": "latency:LatencyEager",
+    "latency_compiled": "latency:LatencyCompiled",
+    "latency_onnx": "latency:LatencyOnnx",
+    "latency_trt": "latency:LatencyTrt",
 }
+_GRAPH = "latency:LatencyGraph"  # what latency is on a GPU
 _LATENCY = "latency"
 _TEXTS = ("name", "unit", "label", "method")
 
@@ -111,7 +116,14 @@ def known_objectives() -> tuple[str, ...]:
     return (*_HOMES, _LATENCY)
 
 
-def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> Objective:
+def load_objective(
+    reference: str,
+    *,
+    device: torch.device,
+    batch: int = 1,
+    precision: float | None = None,
+    cold_cache: bool = False,
+) -> Objective:
     """Find an objective.
 
     Args:
@@ -119,6 +131,9 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> O
             can be made without arguments, or an instance.
         device: The device at hand; chooses what ``latency`` means, and is where it is measured.
         batch: Examples a call, for the latency objectives. FLOPs are always those of one example.
+        precision: Of latencies: the share of the value that the interval may reach to either side; None is the quick
+            preset of a search.
+        cold_cache: Latencies are timed with emptied caches.
 
     Raises:
         UnknownNameError: no such name.
@@ -127,13 +142,18 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1) -> O
     if ":" in reference:
         found, _ = load_object(reference, kind="objective")
         return _checked(found, reference)
-    # The latency objective of a GPU will be another one; its name stays apart from this one's.
-    name = "latency_eager" if reference == _LATENCY else reference
-    if name not in _HOMES:
+    home = _HOMES.get(reference)
+    if reference == _LATENCY:
+        home = _GRAPH if str(device).startswith("cuda") else _HOMES["latency_eager"]
+    if home is None:
         raise UnknownNameError("objective", reference, known_objectives(), also="Or your own: my_file.py:Name.")
-    module, _, attribute = _HOMES[name].partition(":")
+    module, _, attribute = home.partition(":")
     made = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
-    return cast("Objective", made(device, batch=batch) if name == "latency_eager" else made())
+    if module != "latency":
+        return cast("Objective", made())
+    from nas_moo.objectives.timing import with_precision
+
+    return cast("Objective", made(device, batch=batch, preset=with_precision(precision), cold_cache=cold_cache))
 
 
 def _checked(found: Any, reference: str) -> Objective:
