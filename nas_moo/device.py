@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import platform
 import re
@@ -15,7 +16,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nas_moo.errors import UserInputError
-from nas_moo.nvidia import compute_processes, foreign, management
+from nas_moo.identity import ANY, MeasurementKey
+from nas_moo.nvidia import compute_processes, foreign, management, power_cap
 
 Trust: TypeAlias = Literal["good", "poor", "unknown"]
 CONTENTION_LIMIT = 1.2
@@ -112,6 +114,48 @@ def resolve_device(name: str) -> torch.device:
 def fingerprint(device: torch.device) -> Fingerprint:
     """What the device is and which software drives it; taken once a process."""
     return _fingerprint(device.type, device.index)
+
+
+def measurement_key(
+    device: torch.device,
+    *,
+    mode: str,
+    batch: int,
+    dtype: str,
+    cache: str,
+    runtime: str | None,
+    clock: str,
+    protocol: int,
+) -> MeasurementKey:
+    """The key of no network and no input yet, on this device as it is now."""
+    found = fingerprint(device)
+    return MeasurementKey(
+        network=ANY,
+        input_shape=(),
+        batch=batch,
+        dtype=dtype,
+        memory_format="contiguous",
+        mode=mode,
+        cache=cache,
+        threads=1 if device.type == "cpu" else torch.get_num_threads(),
+        torch=found.torch,
+        cuda=found.cuda,
+        cudnn=found.cudnn,
+        driver=found.driver,
+        runtime=runtime,
+        device=found.name,
+        uuid=found.uuid,
+        power_cap_w=power_cap(found.uuid),
+        clock=clock,
+        protocol=protocol,
+    )
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what nobody uses any more, so that the next network is not refused for the last one's sake."""
+    gc.collect()  # a traceback that refers to itself holds the tensors of its frames
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def timing_trust(device: torch.device) -> list[Finding]:

@@ -30,7 +30,7 @@ from nas_moo.device import fingerprint
 from nas_moo.errors import MachineError
 
 VARIABLE = "NAS_MOO_LEASES"
-TIMEOUT_S = 3600.0  # the longest epoch that a timing waits for
+TIMEOUT_S = 3600.0
 _POLL_S = 0.02
 _MODE = 0o666  # the lease is between all users of the machine
 _COUNTER = itertools.count()
@@ -69,12 +69,12 @@ class Lease:
 
     Args:
         device: A CPU is the whole machine's; a GPU is known by its UUID, whatever its index here.
-        timeout_s: How long to wait for others.
+        timeout_s: How long to wait for others; default an hour, the longest epoch that a timing waits for.
         folder: Of the files; default ``NAS_MOO_LEASES``, or one in the folder for temporary files.
     """
 
-    def __init__(self, device: torch.device, *, timeout_s: float = TIMEOUT_S, folder: Path | None = None) -> None:
-        self.device, self.timeout_s = device, timeout_s
+    def __init__(self, device: torch.device, *, timeout_s: float | None = None, folder: Path | None = None) -> None:
+        self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
         self.key = _key(device)
         self.folder = folder or _folder()
 

@@ -14,8 +14,9 @@ import pandas as pd
 
 from nas_moo import choose as choosing
 from nas_moo.choose import Choice, ObjectiveInfo
-from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.errors import StudyMismatchError, UnknownNameError, UserInputError
 from nas_moo.evaluation import Evaluation, open_seal
+from nas_moo.identity import differences
 from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
@@ -62,11 +63,37 @@ class StudyResult:
         trains = any(o.stage == "trained" for o in self.objectives)
         return int(self.trials["trained"].sum()) if trains else len(self.complete)
 
+    def require_one_key(self) -> None:
+        """Refuse to compare models whose numbers were measured on different devices, or under different software.
+
+        Raises:
+            StudyMismatchError: some were.
+        """
+        if self._differing_keys:
+            told = "; ".join(f"{k}: {' and '.join(map(str, v))}" for k, v in self._differing_keys.items())
+            raise StudyMismatchError(
+                f"study {self.name!r} has models that were measured under more than one key, which make no front",
+                value=told,
+                do="Search again under one, or time the front's models on one device: nas-moo measure.",
+            )
+
+    @cached_property
+    def _differing_keys(self) -> dict[str, list[Any]]:
+        rows = self.measurements[self.measurements["number"].isin(self.complete["number"])]
+        found: dict[str, list[Any]] = {}
+        for _, own in rows.groupby("objective"):
+            found |= differences(d["key"] for d in own["details"] if "key" in d)
+        return found
+
     def front(self) -> pd.DataFrame:
         """The models that no other complete one dominates, by ascending first objective.
 
         Columns: ``id``, each objective with its interval, the genes, ``number`` and ``digest``.
+
+        Raises:
+            StudyMismatchError: as ``require_one_key``.
         """
+        self.require_one_key()
         columns = ["id"]
         for o in self.objectives:
             columns += [o.name, f"{o.name}_low", f"{o.name}_high"]
@@ -95,7 +122,12 @@ class StudyResult:
         )
 
     def choose(self, max: Mapping[str, str | float] | None = None, by: str | None = None) -> Choice:  # noqa: A002
-        """The model to deploy: the knee, or the best under limits such as ``{"latency": "2ms"}``."""
+        """The model to deploy: the knee, or the best under limits such as ``{"latency": "2ms"}``.
+
+        Raises:
+            StudyMismatchError: as ``require_one_key``.
+        """
+        self.require_one_key()
         return choosing.choose(self.complete, self.objectives, max, by)
 
     def find(self, model: str) -> pd.Series:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nas_moo.device import CONTENTION_LIMIT, fingerprint
+from nas_moo.device import CONTENTION_LIMIT, fingerprint, measurement_key
 from nas_moo.errors import SpaceError, UserInputError
+from nas_moo.identity import MeasurementKey
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.nvidia import GpuState, compute_processes, foreign, gpu_state
-from nas_moo.objectives.identity import MeasurementKey, key_on
 from nas_moo.objectives.modes import COMPILED, EAGER, GRAPH, Mode, ModeError
 from nas_moo.objectives.params import require_shapes
 from nas_moo.objectives.runtimes import ONNX, TRT
@@ -71,7 +71,7 @@ class Latency:
         mode.require(self.device)
         self.name, self.label = mode.name, mode.label
         runtime = mode.runtime()
-        self.key = key_on(
+        self.key = measurement_key(
             self.device, mode=mode.name, batch=batch, dtype=precision(self.device, mode.dtype),
             cache="cold" if cold_cache else "warm", runtime=runtime, clock=self.timer.clock, protocol=PROTOCOL,
         )  # fmt: skip
@@ -87,10 +87,9 @@ class Latency:
         )
 
     @property
-    def conditions(self) -> dict[str, Any]:
+    def conditions(self) -> list[str]:
         """What values of this objective depend on beside the network and its input: a study keeps to one."""
-        told = self.key.to_dict()
-        return {name: told[name] for name in told if name not in ("network", "input_shape")}
+        return [f"{name}: {v}" for name, v in self.key.to_dict().items() if name not in ("network", "input_shape")]
 
     def is_same(self, candidate: Candidate, known: Measurement) -> bool:
         """Whether a stored measurement is what ``measure`` would give: the whole key is the same."""

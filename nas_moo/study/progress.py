@@ -16,7 +16,8 @@ Listener: TypeAlias = Callable[[Event], None]
 class EventLog:
     """Appends events to ``log.jsonl`` and hands them on.
 
-    An event has ``event`` (anew, start, note, interrupted, lost, trial, exhausted, end), ``time`` and its own fields. A
+    An event has ``event`` (anew, start, note, interrupted, lost, trial, contended,
+    exhausted, end), ``time`` and its own fields. A
     line is written whole, so that several workers can share the file.
     """
 

@@ -1,19 +1,14 @@
-"""What a latency was measured on, whole: two numbers are of one thing only where their keys are the same."""
+"""What a number of a device was measured on, whole: two are of one thing only where their keys are the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-import torch
-
-from nas_moo.device import fingerprint
-from nas_moo.nvidia import power_cap
-
-_ANY = ""
+ANY = ""  # the network of what all networks have in common
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class MeasurementKey:
     @property
     def conditions(self) -> str:
         """Digest of all but the network: what the models of one front have in common."""
-        return replace(self, network=_ANY).digest
+        return replace(self, network=ANY).digest
 
     def to_dict(self) -> dict[str, Any]:
         """The key as plain JSON."""
@@ -80,46 +75,13 @@ class MeasurementKey:
         return cls(**{**record, "input_shape": tuple(record["input_shape"])})
 
 
-def differences(keys: list[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def differences(keys: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The fields, but for the network, in which keys (as plain JSON) differ, with their values."""
+    names = [field.name for field in fields(MeasurementKey)]
+    distinct = {json.dumps({n: key.get(n) for n in names if n != "network"}) for key in keys}
     found = {}
-    for field in fields(MeasurementKey):
-        values = {json.dumps(key.get(field.name)) for key in keys}
-        if field.name != "network" and len(values) > 1:
-            found[field.name] = [json.loads(v) for v in sorted(values)]
+    for name in names:
+        values = {json.dumps(json.loads(key).get(name)) for key in distinct}
+        if len(values) > 1:
+            found[name] = [json.loads(v) for v in sorted(values)]
     return found
-
-
-def key_on(
-    device: torch.device,
-    *,
-    mode: str,
-    batch: int,
-    dtype: str,
-    cache: str,
-    runtime: str | None,
-    clock: str,
-    protocol: int,
-) -> MeasurementKey:
-    """The key of no network and no input yet, on this device as it is now."""
-    found = fingerprint(device)
-    return MeasurementKey(
-        network=_ANY,
-        input_shape=(),
-        batch=batch,
-        dtype=dtype,
-        memory_format="contiguous",
-        mode=mode,
-        cache=cache,
-        threads=1 if device.type == "cpu" else torch.get_num_threads(),
-        torch=found.torch,
-        cuda=found.cuda,
-        cudnn=found.cudnn,
-        driver=found.driver,
-        runtime=runtime,
-        device=found.name,
-        uuid=found.uuid,
-        power_cap_w=power_cap(found.uuid),
-        clock=clock,
-        protocol=protocol,
-    )

@@ -4,7 +4,8 @@ import json
 import pytest
 import torch
 
-from nas_moo.objectives.identity import MeasurementKey, differences, key_on
+from nas_moo.device import measurement_key
+from nas_moo.identity import MeasurementKey, differences
 
 CPU = torch.device("cpu")
 
@@ -12,7 +13,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def key():
     return dataclasses.replace(
-        key_on(
+        measurement_key(
             CPU,
             mode="latency_eager",
             batch=1,
