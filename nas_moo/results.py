@@ -172,14 +172,19 @@ class StudyResult:
             columns=["id", "test", "test_low", "test_high", "interval"],
         )
 
-    def report(self, out: str | Path | None = None) -> Path:
+    def report(self, out: str | Path | None = None, measurements: Sequence[str | Path] = ()) -> Path:
         """Write the report; see ``nas-moo report``.
+
+        Args:
+            out: A folder; default ``STUDY-report``.
+            measurements: Files that ``nas-moo measure`` wrote, on any machine.
 
         Returns:
             The path of its ``index.html``.
         """
         (writer,) = entry_points(group=REPORTS, name="html")
-        return Path(writer.load()(self, Path(out) if out is not None else Path(f"{self.name}-report")))
+        folder = Path(out) if out is not None else Path(f"{self.name}-report")
+        return Path(writer.load()(self, folder, measurements))
 
 
 def reference_point(values: Array) -> Array:

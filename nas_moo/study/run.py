@@ -126,8 +126,8 @@ def run(setup: Setup, place: str, listener: Listener | None = None) -> StudyResu
         if study.is_worthless() and not study.is_same(setup.identity()):
             storage.delete(setup.name)  # a space that never built was mended: there is nothing to go on with
             replaced = True
-    if not storage.has(setup.name):
-        study = storage.create(setup.name, setup.describe(_command()))
+    there = storage.has(setup.name)
+    study = storage.open(setup.name) if there else storage.create(setup.name, setup.describe(_command()))
     study.check_same(setup.identity())  # also where another worker was a moment faster
     study.begin_run(setup.describe(_command()))
     with storage_errors(storage.place):
