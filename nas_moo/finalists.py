@@ -158,18 +158,18 @@ def _front(result: StudyResult, timed: Sequence[Mapping[str, Any]], lines: Seque
     return DeviceFront(timed[-1]["key"], timed[-1]["method"], models, missing, failed)
 
 
-def _is_latency(unit: str, stage: str) -> bool:
-    return stage == "device" and unit == "ms"
+def _is_latency(objective: str) -> bool:
+    return objective.startswith("latency")
 
 
 def _before(result: StudyResult, rows: pd.DataFrame) -> NDArray[np.float64]:
-    own = [o.name for o in result.objectives if _is_latency(o.unit, o.stage)]
+    own = [o.name for o in result.objectives if _is_latency(o.name)]
     return rows[own[0]].to_numpy(dtype=float) if own else np.full(len(rows), np.nan)
 
 
 def _others(result: StudyResult, rows: pd.DataFrame) -> NDArray[np.float64]:
     """The objectives but for those that are timed; values of the study, shape (models, objectives)."""
-    names = [o.name for o in result.objectives if not _is_latency(o.unit, o.stage)]
+    names = [o.name for o in result.objectives if not _is_latency(o.name)]
     return rows[names].to_numpy(dtype=float)
 
 

@@ -8,9 +8,10 @@ The nouns:
   ``trained`` the predictions of the trained network.
 
 The built-in ones are error, balanced_error and nll (trained), params and flops (static), and those of the device: the
-latencies (``latency_eager``, ``latency_compiled``, ``latency_onnx``, ``latency_trt``). ``latency`` stands for the one
-of the device at hand: the replay of a CUDA graph on a GPU, ``latency_eager`` on a CPU. A class of your own with the
-members of ``Objective`` is one too: ``file.py:Name``.
+latencies (``latency_eager``, ``latency_compiled``, ``latency_onnx``, ``latency_trt``), ``throughput`` (or
+``throughput@20ms``, with the best batch within a latency) and ``memory``. ``latency`` stands for the one of the device
+at hand: the replay of a CUDA graph on a GPU, ``latency_eager`` on a CPU. A class of your own with the members of
+``Objective`` is one too: ``file.py:Name``.
 
 Importing this package imports no torch and no fvcore; each objective brings its own when it is loaded.
 """
@@ -19,9 +20,10 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.measurement import parse_quantity
 from nas_moo.space import load_object
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from nas_moo.genome import Architecture
     from nas_moo.measurement import Measurement
 
-__all__ = ["STAGES", "Candidate", "Objective", "Stage", "known_objectives", "load_objective"]
+__all__ = ["STAGES", "Candidate", "Conditioned", "Objective", "Stage", "known_objectives", "load_objective"]
 
 Stage: TypeAlias = Literal["static", "device", "trained"]
 STAGES: tuple[Stage, ...] = ("static", "device", "trained")
@@ -46,6 +48,8 @@ _HOMES = {
     "latency_compiled": "latency:LatencyCompiled",
     "latency_onnx": "latency:LatencyOnnx",
     "latency_trt": "latency:LatencyTrt",
+    "throughput": "throughput:Throughput",
+    "memory": "memory:Memory",
 }
 _GRAPH = "latency:LatencyGraph"  # what latency is on a GPU
 _LATENCY = "latency"
@@ -111,6 +115,20 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Conditioned(Protocol):
+    """An objective whose values hold on one device, under one set of conditions, and are compared only there."""
+
+    @property
+    def conditions(self) -> list[str]:
+        """What values depend on beside the network and its input, one a text."""
+        ...
+
+    def is_same(self, candidate: Candidate, known: Measurement) -> bool:
+        """Whether a stored measurement is what ``measure`` would give."""
+        ...
+
+
 def known_objectives() -> tuple[str, ...]:
     """The names that ``load_objective`` knows."""
     return (*_HOMES, _LATENCY)
@@ -142,18 +160,22 @@ def load_objective(
     if ":" in reference:
         found, _ = load_object(reference, kind="objective")
         return _checked(found, reference)
-    home = _HOMES.get(reference)
-    if reference == _LATENCY:
+    name, at, limit = reference.partition("@")
+    home = _HOMES.get(name)
+    if name == _LATENCY:
         home = _GRAPH if str(device).startswith("cuda") else _HOMES["latency_eager"]
-    if home is None:
+    if home is None or (at and name != "throughput"):
         raise UnknownNameError("objective", reference, known_objectives(), also="Or your own: my_file.py:Name.")
     module, _, attribute = home.partition(":")
     made = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
-    if module != "latency":
+    if module not in ("latency", "throughput", "memory"):
         return cast("Objective", made())
+    if module == "memory":
+        return cast("Objective", made(device, batch=batch))
     from nas_moo.objectives.timing import with_precision
 
-    return cast("Objective", made(device, batch=batch, preset=with_precision(precision), cold_cache=cold_cache))
+    how: dict[str, Any] = {"batch": batch, "preset": with_precision(precision), "cold_cache": cold_cache}
+    return cast("Objective", made(device, **how, **({"limit_ms": parse_quantity(limit, "ms")} if at else {})))
 
 
 def _checked(found: Any, reference: str) -> Objective:

@@ -12,6 +12,7 @@ from nas_moo.measurement import Measurement
 from nas_moo.objectives import Objective
 from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.reference import EVERY, Drift, Reference
+from nas_moo.objectives.throughput import Throughput
 from nas_moo.study.config import Setup
 from nas_moo.study.contention import Contention, Doubt
 from nas_moo.study.record import TrialRecord
@@ -40,7 +41,7 @@ class Alone:
     def __init__(
         self, setup: Setup, repeat: Repeat | None = None, tell: Callable[[Contention], None] = lambda found: None
     ) -> None:
-        latencies = [o for o in setup.objectives if isinstance(o, Latency)]
+        latencies = [latency for o in setup.objectives if (latency := _latency(o)) is not None]
         self.lease = Lease(setup.device)
         self._reference = Reference(latencies[0]) if latencies and repeat is not None else None
         self._repeat, self._tell = repeat, tell
@@ -62,7 +63,7 @@ class Alone:
                 if self._reference is not None and self._before_ms is None:
                     self._before_ms = self._reference.time()
             yield
-            for objective in (o for o in objectives if isinstance(o, Latency)):
+            for objective in (o for o in objectives if _latency(o) is not None):
                 value = record.measurements[objective.name].value
                 self._timed.append(Timed(record.architecture, objective, value))
             with record.stage("device"):
@@ -112,3 +113,10 @@ class Alone:
             return self._repeat(architecture, objective)
         except (Exception, SystemExit):  # noqa: BLE001 - whatever a user's code raises, the first measurement is marked
             return None
+
+
+def _latency(objective: Objective) -> Latency | None:
+    """How an objective times, where it does."""
+    if isinstance(objective, Throughput):
+        return objective.latency
+    return objective if isinstance(objective, Latency) else None

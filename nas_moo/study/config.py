@@ -15,8 +15,7 @@ from nas_moo.data import Dataset, Split, load_data, split
 from nas_moo.device import fingerprint, resolve_device
 from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
-from nas_moo.objectives import Objective, load_objective
-from nas_moo.objectives.latency import Latency
+from nas_moo.objectives import Conditioned, Objective, load_objective
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
@@ -100,7 +99,9 @@ class Setup:
             "data": self.dataset.digest,
             "objectives": [o.name for o in self.objectives],
             "methods_of_measurement": [o.method for o in self.objectives],
-            "conditions_of_measurement": [c for o in self.objectives if isinstance(o, Latency) for c in o.conditions]
+            "conditions_of_measurement": [
+                c for o in self.objectives if isinstance(o, Conditioned) for c in o.conditions
+            ]
             or None,
             "number_of_epochs": self.epochs if self.trained_objectives else None,
             "kind_of_training_device": self.device.type if self.trained_objectives else None,

@@ -15,9 +15,8 @@ from nas_moo.errors import NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement, format_quantity
-from nas_moo.objectives import Candidate, Objective, Stage
+from nas_moo.objectives import Candidate, Conditioned, Objective, Stage
 from nas_moo.objectives import candidate as candidates
-from nas_moo.objectives.latency import Latency
 from nas_moo.study.config import Setup
 from nas_moo.study.network import StandardisedNetwork
 from nas_moo.study.record import TrialRecord
@@ -123,7 +122,7 @@ def _measure_before_training(
 def _is_known(objective: Objective, candidate: Candidate, known: KnownMeasurements) -> bool:
     """Whether a trial of the same network has measured this, and under all the same conditions where it matters."""
     found = known.get((objective.name, candidate.architecture.network_digest))
-    if found is None or not isinstance(objective, Latency):
+    if found is None or not isinstance(objective, Conditioned):
         return found is not None
     return objective.is_same(candidate, found)
 
