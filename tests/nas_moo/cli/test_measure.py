@@ -13,8 +13,7 @@ STUDY = "Tiny-blobs"
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path):
-    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "leases"))
+def quick(monkeypatch):
     monkeypatch.setattr(Reference, "time", lambda self: 1.0)
     monkeypatch.setattr(
         "nas_moo.measure.session.with_precision", lambda precision: TimingPreset("quick", 0.02, precision)

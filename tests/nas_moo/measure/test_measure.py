@@ -22,11 +22,6 @@ CPU = torch.device("cpu")
 GENES = [{"depth": 1, "width_0": 2}, {"depth": 1, "width_0": 8}, {"depth": 2, "width_0": 8, "width_1": 2}]
 
 
-@pytest.fixture(autouse=True)
-def leases(tmp_path, monkeypatch):
-    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "leases"))
-
-
 @pytest.fixture
 def document(tiny):
     """What a report of three models leaves."""

@@ -66,12 +66,6 @@ class Pair(nn.Module):
 '''
 
 
-@pytest.fixture(autouse=True)
-def leases(tmp_path, monkeypatch):
-    """A folder of leases that other tests do not see."""
-    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "leases"))
-
-
 @pytest.fixture
 def faulty(tiny):
     (tiny / "faulty.py").write_text(FAULTY)
