@@ -17,6 +17,7 @@ from nas_moo.choose import Choice, ObjectiveInfo
 from nas_moo.errors import StudyMismatchError, UnknownNameError, UserInputError
 from nas_moo.evaluation import Evaluation, open_seal
 from nas_moo.identity import differences
+from nas_moo.measurement import split_tail
 from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
@@ -128,7 +129,18 @@ class StudyResult:
             StudyMismatchError: as ``require_one_key``.
         """
         self.require_one_key()
-        return choosing.choose(self.complete, self.objectives, max, by)
+        models = self.complete
+        for name in choosing.parse_limits(max or {}, self.objectives):
+            base, tail = split_tail(name)
+            if name not in models:
+                models = models.assign(**{f"{name}_high": models["number"].map(self._percentiles(base, tail))})
+        return choosing.choose(models, self.objectives, max, by)
+
+    def _percentiles(self, objective: str, tail: str) -> dict[int, float]:
+        """By trial number; NaN where a measurement has none."""
+        rows = self.measurements[self.measurements["objective"] == objective]
+        values = [np.nan if (v := d.get(tail)) is None else float(v) for d in rows["details"]]
+        return dict(zip(rows["number"].astype(int), values, strict=True))
 
     def find(self, model: str) -> pd.Series:
         """The row of the model whose id or digest begins with ``model``; a complete trial before others.

@@ -141,6 +141,7 @@ def load_objective(
     batch: int = 1,
     precision: float | None = None,
     cold_cache: bool = False,
+    percentiles: bool = False,
 ) -> Objective:
     """Find an objective.
 
@@ -152,6 +153,7 @@ def load_objective(
         precision: Of latencies: the share of the value that the interval may reach to either side; None is the quick
             preset of a search.
         cold_cache: Latencies are timed with emptied caches.
+        percentiles: Latencies are timed call by call, so that p95 and p99 are known of quick networks, too.
 
     Raises:
         UnknownNameError: no such name.
@@ -172,9 +174,10 @@ def load_objective(
         return cast("Objective", made())
     if module == "memory":
         return cast("Objective", made(device, batch=batch))
-    from nas_moo.objectives.timing import with_precision
+    from nas_moo.objectives.timing import one_by_one, with_precision
 
-    how: dict[str, Any] = {"batch": batch, "preset": with_precision(precision), "cold_cache": cold_cache}
+    preset = one_by_one(with_precision(precision)) if percentiles else with_precision(precision)
+    how: dict[str, Any] = {"batch": batch, "preset": preset, "cold_cache": cold_cache}
     return cast("Objective", made(device, **how, **({"limit_ms": parse_quantity(limit, "ms")} if at else {})))
 
 

@@ -81,9 +81,10 @@ class Latency:
             *([runtime] if runtime else []),
             *(["cold cache"] if cold_cache else []),
         ]
+        singly = cold_cache or preset.is_one_by_one
         self.method = (
             f"{mode.says}, {', '.join(told)}, {self.timer.clock}, {fingerprint(self.device).key}; median of block "
-            f"medians of calls {'one by one' if cold_cache else 'back to back'}, protocol {PROTOCOL}"
+            f"medians of calls {'one by one' if singly else 'back to back'}, protocol {PROTOCOL}"
         )
 
     @property

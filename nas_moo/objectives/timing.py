@@ -19,6 +19,7 @@ _STEADY_WINDOW = 5
 _STEADY_CHANGE = 0.05
 _FEWEST_BLOCKS = 3
 _LOOK_AGAIN = 1.1
+_ANY_MS = 1e-9
 # Three samples are expected beyond each quantile.
 _SAMPLES_FOR = {0.95: 60, 0.99: 300}
 # A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
@@ -83,6 +84,11 @@ class TimingPreset:
     warmup_calls: int = 200
     inputs: int = 4
 
+    @property
+    def is_one_by_one(self) -> bool:
+        """Every sample is a single call."""
+        return self.min_sample_ms <= _ANY_MS
+
     def __post_init__(self) -> None:
         if self.blocks < _FEWEST_BLOCKS:
             raise UserInputError("too few blocks for an interval", value=self.blocks, do="Give 3 or more.")
@@ -112,6 +118,11 @@ def with_precision(precision: float | None, default: TimingPreset = SEARCH) -> T
             "a precision is out of range", value=precision, do=f"Give {_FINEST:.1%} to {_COARSEST:.0%}, such as 1%."
         )
     return replace(CAREFUL, precision=precision)
+
+
+def one_by_one(preset: TimingPreset) -> TimingPreset:
+    """The preset with a single call a sample, so that percentiles are of calls."""
+    return replace(preset, min_sample_ms=_ANY_MS)
 
 
 @dataclass(frozen=True)

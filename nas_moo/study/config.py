@@ -15,6 +15,7 @@ from nas_moo.data import Dataset, Split, load_data, split
 from nas_moo.device import fingerprint, resolve_device
 from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
+from nas_moo.measurement import split_tail
 from nas_moo.objectives import Conditioned, Objective, load_objective
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
@@ -190,7 +191,8 @@ def configure(
     dataset = load_data(data)
     where = resolve_device(device)
     _check_timing_options(objectives, batch=batch, precision=precision, cold_cache=cold_cache)
-    how = {"batch": batch, "precision": precision, "cold_cache": cold_cache}
+    percentiles = any(split_tail(name)[1] for name in limits or {})
+    how = {"batch": batch, "precision": precision, "cold_cache": cold_cache, "percentiles": percentiles}
     measured = tuple(load_objective(o, device=where, **how) for o in objectives)  # type: ignore[arg-type]
     _check_objectives(measured)
     if validation != "holdout" and not any(o.stage == "trained" for o in measured):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from nas_moo.choose import limit_units
 from nas_moo.errors import NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
-from nas_moo.measurement import Measurement, format_quantity
+from nas_moo.measurement import Measurement, format_quantity, surely_at_least
 from nas_moo.objectives import Candidate, Conditioned, Objective, Stage
 from nas_moo.objectives import candidate as candidates
-from nas_moo.study.config import Setup
+from nas_moo.study.config import Setup, objective_info
 from nas_moo.study.network import StandardisedNetwork
 from nas_moo.study.record import TrialRecord
 from nas_moo.training import Diverged, Epoch, predict, train_folds
@@ -79,8 +80,9 @@ def evaluate(
 
 
 def violations(measurements: Mapping[str, Measurement], limits: Mapping[str, float]) -> dict[str, float]:
-    """By how much each limit is surely broken (lower end of the interval), relative to the limit."""
-    excess = {name: measurements[name].low / limit - 1.0 for name, limit in limits.items() if name in measurements}
+    """By how much each limit is surely broken (lower end of the interval, or a percentile), relative to the limit."""
+    known = {name: surely_at_least(measurements, name) for name in limits}
+    excess = {name: least / limits[name] - 1.0 for name, least in known.items() if least is not None}
     return {name: share for name, share in excess.items() if share > 0}
 
 
@@ -164,9 +166,9 @@ def measure(objective: Objective, candidate: Candidate) -> Measurement:
 
 
 def _screened(record: TrialRecord, setup: Setup, broken: Mapping[str, float]) -> Outcome:
-    units = {o.name: o.unit for o in setup.objectives}
+    units = limit_units(tuple(objective_info(o) for o in setup.objectives), broken)
     told = "; ".join(
-        f"{name} at least {format_quantity(record.measurements[name].low, units[name])}, "
+        f"{name} at least {format_quantity(setup.limits[name] * (1 + broken[name]), units[name])}, "
         f"limit {format_quantity(setup.limits[name], units[name])}"
         for name in broken
     )

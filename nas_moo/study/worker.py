@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from nas_moo.device import free_memory
 from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
+from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
 from nas_moo.results import ID_LENGTH, reference_point
 from nas_moo.samplers import load_sampler
@@ -204,8 +205,9 @@ class Worker:
         """Store outcome, constraints and state."""
         record.close(outcome)
         for name, limit in self.setup.limits.items():
-            if name in record.measurements:
-                record.trial.set_constraint(name, record.measurements[name].low / limit - 1.0)
+            least = surely_at_least(record.measurements, name)
+            if least is not None:
+                record.trial.set_constraint(name, least / limit - 1.0)
         values = None
         if outcome.state == "complete":
             values = [record.measurements[o.name].value for o in self.setup.objectives]

@@ -251,3 +251,18 @@ def test_a_network_of_several_inputs_is_told_so(searched, faulty):
     with pytest.raises(SpaceError) as raised:
         searched(space=f"{faulty}:Two", objectives=TIMED)
     assert "several inputs: 'image, text'" in raised.value.value
+
+
+def test_a_limit_may_name_a_percentile(searched):
+    """Calls are timed one by one then, so that quick networks have percentiles, too."""
+    result = searched(objectives=TIMED, trials=3, max={"latency_p95": "5s"})
+    rows = result.measurements[result.measurements["objective"] == "latency_eager"]
+    assert "one by one" in rows["method"].iloc[0]
+    p95 = [d["p95"] for d in rows["details"]]
+    assert all(p is not None and p > 0 for p in p95)
+    assert result.choose(max={"latency_p95": max(p95) * 1.01}).feasible
+    assert not result.choose(max={"latency_p95": min(p95) * 0.5}).feasible
+    assert "latency_eager_p95" in result.choose(max={"latency_p95": min(p95) * 0.5}).reason
+    screened = searched(objectives=TIMED, trials=1, max={"latency_p95": "1us"}, study="tight", time_limit=3)
+    assert set(screened.trials["kind"]) == {"budget:latency_eager_p95"}
+    assert screened.trials["reason"].str.contains("latency_eager_p95 at least").all()
