@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.measurement import format_quantity, parse_quantity
+from nas_moo.measurement import format_quantity, parse_quantity, split_tail
 from nas_moo.pareto import knee_score, nondominated, scaled
 
 KNEE = "knee"
@@ -82,13 +82,31 @@ def parse_limits(limits: Mapping[str, str | float], objectives: Sequence[Objecti
     """Limits by full objective name, in the objective's own unit."""
     parsed: dict[str, float] = {}
     for name, text in limits.items():
-        objective = resolve_objective(name, objectives)
-        if objective.name in parsed:
+        objective, limited = _limited(name, objectives)
+        if limited in parsed:
             raise UserInputError("an objective has two limits", value=name, do="Give one --max for each objective.")
-        parsed[objective.name] = parse_quantity(text, objective.unit)
-        if not (np.isfinite(parsed[objective.name]) and parsed[objective.name] > 0):
+        parsed[limited] = parse_quantity(text, objective.unit)
+        if not (np.isfinite(parsed[limited]) and parsed[limited] > 0):
             raise UserInputError("a limit is not a positive number", value=text, do="Give a limit that can be met.")
     return parsed
+
+
+def _limited(name: str, objectives: Sequence[ObjectiveInfo]) -> tuple[ObjectiveInfo, str]:
+    """The objective that a limit is for, and the limit's full name: of a latency it may be for a percentile."""
+    base, tail = split_tail(name)
+    if not tail or any(o.name == name for o in objectives):
+        objective = resolve_objective(name, objectives)
+        return objective, objective.name
+    objective = resolve_objective(base, objectives)
+    if not objective.name.startswith("latency"):
+        raise UserInputError("only latencies have percentiles", value=name, do=f"Give a limit for {base}.")
+    return objective, f"{objective.name}_{tail}"
+
+
+def limit_units(objectives: Sequence[ObjectiveInfo], limits: Iterable[str] = ()) -> dict[str, str]:
+    """The unit of each objective, and of each limit."""
+    units = {o.name: o.unit for o in objectives}
+    return units | {name: units[split_tail(name)[0]] for name in limits if name not in units}
 
 
 def choose(
@@ -105,7 +123,8 @@ def choose(
     does, it is the one that breaks them least.
 
     Args:
-        models: Complete models; columns ``id`` and, for each objective, its name, ``_low`` and ``_high``.
+        models: Complete models; columns ``id`` and, for each objective, its name, ``_low`` and ``_high``; and ``_high``
+            of each percentile that a limit names.
         objectives: Of the study, in its order.
         limits: Largest admissible values by objective: numbers in its unit, or text with a unit.
         by: "knee", or the objective to take the lowest of; overrides the rule above.
@@ -143,9 +162,8 @@ def _rule(objectives: Sequence[ObjectiveInfo], bounds: Mapping[str, float], by: 
 
 def _excess(models: pd.DataFrame, bounds: Mapping[str, float]) -> pd.DataFrame:
     """By how much the upper end of each interval passes its limit, relative to the limit."""
-    return pd.DataFrame(
-        {name: models[f"{name}_high"] / bound - 1.0 for name, bound in bounds.items()}, index=models.index
-    )
+    excess = {name: models[f"{name}_high"] / bound - 1.0 for name, bound in bounds.items()}
+    return pd.DataFrame(excess, index=models.index).fillna(np.inf)  # an unknown percentile keeps no limit
 
 
 def _ranked(
@@ -186,7 +204,7 @@ def _least_infeasible(
 ) -> Choice:
     total = excess.clip(lower=0).sum(axis=1).sort_values(kind="stable")
     best, broken = models.loc[total.index[0]], excess.loc[total.index[0]]
-    units = {o.name: o.unit for o in objectives}
+    units = limit_units(objectives, bounds)
     violations = {str(name): float(share) for name, share in broken.items() if share > 0}
     by_how_much = "; ".join(
         f"{name} up to {format_quantity(best[f'{name}_high'], units[name])} against "
@@ -212,7 +230,7 @@ def _reason(
     bounds: Mapping[str, float],
     rule: str,
 ) -> str:
-    units = {o.name: o.unit for o in objectives}
+    units = limit_units(objectives, bounds)
     if rule == KNEE and len(ranked) == 1:
         why = "the only model on the front"
         if any(o.stage == "trained" for o in objectives):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import gc
 import os
 import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nas_moo.errors import UserInputError
+from nas_moo.identity import ANY, MeasurementKey
+from nas_moo.nvidia import compute_processes, foreign, management, power_cap
 
 Trust: TypeAlias = Literal["good", "poor", "unknown"]
 CONTENTION_LIMIT = 1.2
@@ -116,6 +116,48 @@ def fingerprint(device: torch.device) -> Fingerprint:
     return _fingerprint(device.type, device.index)
 
 
+def measurement_key(
+    device: torch.device,
+    *,
+    mode: str,
+    batch: int,
+    dtype: str,
+    cache: str,
+    runtime: str | None,
+    clock: str,
+    protocol: int,
+) -> MeasurementKey:
+    """The key of no network and no input yet, on this device as it is now."""
+    found = fingerprint(device)
+    return MeasurementKey(
+        network=ANY,
+        input_shape=(),
+        batch=batch,
+        dtype=dtype,
+        memory_format="contiguous",
+        mode=mode,
+        cache=cache,
+        threads=1 if device.type == "cpu" else torch.get_num_threads(),
+        torch=found.torch,
+        cuda=found.cuda,
+        cudnn=found.cudnn,
+        driver=found.driver,
+        runtime=runtime,
+        device=found.name,
+        uuid=found.uuid,
+        power_cap_w=power_cap(found.uuid),
+        clock=clock,
+        protocol=protocol,
+    )
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what nobody uses any more, so that the next network is not refused for the last one's sake."""
+    gc.collect()  # a traceback that refers to itself holds the tensors of its frames
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 def timing_trust(device: torch.device) -> list[Finding]:
     """What on this machine bears on timings: load, cores, frequency governor, contention, other GPU processes.
 
@@ -178,32 +220,13 @@ def _processor_name(cpuinfo: Path = _CPUINFO) -> str:
 
 
 def _driver_version(written: Path) -> str | None:
-    with _nvml() as nvml:
+    with management() as nvml:
         if nvml is not None:
             return str(nvml.nvmlSystemGetDriverVersion())
     if not written.is_file():
         return None
     match = re.search(r"\b\d{3,}\.\d+(?:\.\d+)?\b", written.read_text(encoding="utf-8"))
     return match[0] if match else None
-
-
-@contextmanager
-def _nvml() -> Iterator[Any]:
-    """NVIDIA's management library, or None where nvidia-ml-py or the driver is not there."""
-    try:
-        nvml = importlib.import_module("pynvml")
-    except ImportError:
-        yield None
-        return
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
-        yield None
-        return
-    try:
-        yield nvml
-    finally:
-        nvml.nvmlShutdown()
 
 
 def _usable_cores() -> int:
@@ -256,15 +279,13 @@ def _contention(ratio: float) -> Finding:
 
 
 def _judge_gpu_processes(device: torch.device) -> Finding:
-    with _nvml() as nvml:
-        if nvml is None:
-            return Finding("gpu processes", "cannot be read", "unknown", "Install nvidia-ml-py, or look at nvidia-smi.")
-        try:
-            handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{str(fingerprint(device).uuid).removeprefix('GPU-')}")
-            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except nvml.NVMLError as error:
-            return Finding("gpu processes", f"cannot be read ({error})", "unknown", "Look at nvidia-smi.")
-    others = [p.pid for p in running if p.pid != os.getpid()]
+    running = compute_processes(fingerprint(device).uuid)
+    if running is None:
+        return Finding("gpu processes", "cannot be read", "unknown", "Install nvidia-ml-py, or look at nvidia-smi.")
+    own = os.getpid()
+    # Before this process has used the GPU it is not in the list, and whoever is is another.
+    begun = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    others = foreign(running, own) if begun else tuple(p for p in running if p != own)
     if not others:
         return Finding("gpu processes", "none but this one", "good")
     told = f"{len(others)} others ({', '.join(map(str, others))})"

@@ -11,6 +11,7 @@ from typing import Any
 from nas_moo.errors import UnknownNameError, UserInputError
 
 EXACT = "exact"
+TAILS = ("p95", "p99")  # percentiles of a timing, which a limit may name: latency_p99
 _SCALES = {
     "n": 1e-9,
     "u": 1e-6,
@@ -89,6 +90,21 @@ class Measurement:
     def from_dict(cls, record: Mapping[str, Any]) -> Measurement:
         """Read what ``to_dict`` wrote."""
         return cls(**record)
+
+
+def split_tail(name: str) -> tuple[str, str]:
+    """``latency_p99`` as ``("latency", "p99")``; any other name with an empty tail."""
+    base, _, tail = name.rpartition("_")
+    return (base, tail) if base and tail in TAILS else (name, "")
+
+
+def surely_at_least(measurements: Mapping[str, Measurement], name: str) -> float | None:
+    """The lower end of a measurement, or the percentile that a limit's name ends in; None where it is not known."""
+    base, tail = split_tail(name)
+    if name in measurements or base not in measurements:
+        return measurements[name].low if name in measurements else None
+    found = measurements[base].details.get(tail)
+    return None if found is None else float(found)
 
 
 def parse_quantity(text: str | float, unit: str) -> float:

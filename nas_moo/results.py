@@ -14,8 +14,10 @@ import pandas as pd
 
 from nas_moo import choose as choosing
 from nas_moo.choose import Choice, ObjectiveInfo
-from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.errors import StudyMismatchError, UnknownNameError, UserInputError
 from nas_moo.evaluation import Evaluation, open_seal
+from nas_moo.identity import differences
+from nas_moo.measurement import split_tail
 from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
@@ -75,11 +77,37 @@ class StudyResult:
         trains = any(o.stage == "trained" for o in self.objectives)
         return int(self.trials["trained"].sum()) if trains else len(self.complete)
 
+    def require_one_key(self) -> None:
+        """Refuse to compare models whose numbers were measured on different devices, or under different software.
+
+        Raises:
+            StudyMismatchError: some were.
+        """
+        if self._differing_keys:
+            told = "; ".join(f"{k}: {' and '.join(map(str, v))}" for k, v in self._differing_keys.items())
+            raise StudyMismatchError(
+                f"study {self.name!r} has models that were measured under more than one key, which make no front",
+                value=told,
+                do="Search again under one, or time the front's models on one device: nas-moo measure.",
+            )
+
+    @cached_property
+    def _differing_keys(self) -> dict[str, list[Any]]:
+        rows = self.measurements[self.measurements["number"].isin(self.complete["number"])]
+        found: dict[str, list[Any]] = {}
+        for _, own in rows.groupby("objective"):
+            found |= differences(d["key"] for d in own["details"] if "key" in d)
+        return found
+
     def front(self) -> pd.DataFrame:
         """The models that no other complete one dominates, by ascending first objective.
 
         Columns: ``id``, each objective with its interval, the genes, ``number`` and ``digest``.
+
+        Raises:
+            StudyMismatchError: as ``require_one_key``.
         """
+        self.require_one_key()
         columns = ["id"]
         for o in self.objectives:
             columns += [o.name, f"{o.name}_low", f"{o.name}_high"]
@@ -108,8 +136,24 @@ class StudyResult:
         )
 
     def choose(self, max: Mapping[str, str | float] | None = None, by: str | None = None) -> Choice:  # noqa: A002
-        """The model to deploy: the knee, or the best under limits such as ``{"latency": "2ms"}``."""
-        return choosing.choose(self.complete, self.objectives, max, by)
+        """The model to deploy: the knee, or the best under limits such as ``{"latency": "2ms"}``.
+
+        Raises:
+            StudyMismatchError: as ``require_one_key``.
+        """
+        self.require_one_key()
+        models = self.complete
+        for name in choosing.parse_limits(max or {}, self.objectives):
+            base, tail = split_tail(name)
+            if name not in models:
+                models = models.assign(**{f"{name}_high": models["number"].map(self._percentiles(base, tail))})
+        return choosing.choose(models, self.objectives, max, by)
+
+    def _percentiles(self, objective: str, tail: str) -> dict[int, float]:
+        """By trial number; NaN where a measurement has none."""
+        rows = self.measurements[self.measurements["objective"] == objective]
+        values = [np.nan if (v := d.get(tail)) is None else float(v) for d in rows["details"]]
+        return dict(zip(rows["number"].astype(int), values, strict=True))
 
     def find(self, model: str) -> pd.Series:
         """The row of the model whose id or digest begins with ``model``; a complete trial before others.
@@ -153,14 +197,19 @@ class StudyResult:
             columns=["id", "test", "test_low", "test_high", "interval"],
         )
 
-    def report(self, out: str | Path | None = None) -> Path:
+    def report(self, out: str | Path | None = None, measurements: Sequence[str | Path] = ()) -> Path:
         """Write the report; see ``nas-moo report``.
+
+        Args:
+            out: A folder; default ``STUDY-report``.
+            measurements: Files that ``nas-moo measure`` wrote, on any machine.
 
         Returns:
             The path of its ``index.html``.
         """
         (writer,) = entry_points(group=REPORTS, name="html")
-        return Path(writer.load()(self, Path(out) if out is not None else Path(f"{self.name}-report")))
+        folder = Path(out) if out is not None else Path(f"{self.name}-report")
+        return Path(writer.load()(self, folder, measurements))
 
 
 def reference_point(values: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,39 @@ import pandas as pd
 from markupsafe import Markup
 
 import nas_moo
+from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, folder, made, outcomes, progress, pruning, style, tables
+from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
 from reports.section import Picture, Section
 
 PAGE = "index.html"
 
 
-def write(result: StudyResult, out: str | Path) -> Path:
+def write(result: StudyResult, out: str | Path, measurements: Sequence[str | Path] = ()) -> Path:
     """Write the report of a study into a folder, in place of an earlier one.
 
     Opens the sealed test values of the front, which the study records.
+
+    Args:
+        result: The study.
+        out: The folder.
+        measurements: Files of finalists that were timed again.
 
     Returns:
         The path of its ``index.html``.
 
     Raises:
         UserInputError: ``out`` is a file, or a folder with something else in it; nothing was opened or written.
+        CorruptError: a file of measurements is none.
+        StudyMismatchError: the front was measured under several keys, or the measurements are of another study.
         MachineError: the disk refuses.
     """
     out = Path(out)
     folder.claim(out)
+    result.require_one_key()
+    fronts = join(result, read_measurements(measurements)) if measurements else ()
     opened = result.unseal(purpose="report")
-    parts = sections(result, opened)
+    parts = sections(result, opened, fronts)
     images = {picture.name: style.files(picture.draw()) for part in parts for picture in part.pictures}
     contents = tables.csv_files(result, opened) | {"front.json": tables.front_json(result)}
     for name, (vector, pixels) in images.items():
@@ -44,10 +55,11 @@ def write(result: StudyResult, out: str | Path) -> Path:
     return out / PAGE
 
 
-def sections(result: StudyResult, opened: pd.DataFrame) -> tuple[Section, ...]:
-    """The page's questions, in order; ``opened`` holds the test values of the front."""
+def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFront, ...] = ()) -> tuple[Section, ...]:
+    """The page's questions; ``opened`` holds the test values of the front, ``fronts`` what was timed again."""
     return (
         choice.section(result, opened),
+        *([finalists.section(result, fronts)] if fronts else []),
         progress.section(result),
         curves.section(result),
         pruning.section(result),

@@ -61,6 +61,11 @@ class Display:
                 self._line(text)
         elif event["event"] == "exhausted":
             self._line(f"Stops early: {event['reason']} ({event['architectures']}). {event['do']}")
+        elif event["event"] == "contended":
+            self._line(
+                f"Something else used the device: the reference network moved by {event['drift']:+.1%}; the latencies "
+                f"of the last {len(event['networks'])} networks are marked, and were measured again"
+            )
         elif event["event"] == "end":
             reached = "The time limit is reached: " if event["out_of_time"] else ""
             elsewhere = f", {n} running in other workers" if (n := event["running_elsewhere"]) else ""

@@ -18,13 +18,17 @@ def add(commands: Commands) -> None:
     )
     add_study(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: STUDY-report")
+    parser.add_argument(
+        "--measurements", action="append", default=[], metavar="FILE",
+        help="finalists as `nas-moo measure` timed them, here or elsewhere; repeatable",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
     result = load(parsed)
-    page = result.report(parsed.out)
+    page = result.report(parsed.out, parsed.measurements)
     if parsed.json:
         files = sorted(str(p.relative_to(page.parent)) for p in page.parent.rglob("*") if p.is_file())
         print_json({"study": result.name, "page": str(page), "files": files})

@@ -63,6 +63,10 @@ def add(commands: Commands) -> None:
         "--batch", type=int, default=1, metavar="N", help="examples in a timed pass (default: %(default)s)"
     )
     how.add_argument(
+        "--precision", metavar="SHARE", help="of latencies, such as 1%%; up to 10 s a network (default: 2%% or 0.3 s)"
+    )
+    how.add_argument("--cold-cache", action="store_true", help="time with the device's caches emptied before each call")
+    how.add_argument(
         "--threads", type=int, default=1, metavar="N", help="of a training on a CPU (default: %(default)s)"
     )
     where = parser.add_argument_group("where")
@@ -77,7 +81,7 @@ def run(parsed: argparse.Namespace) -> int:
     from nas_moo.study.config import DEFAULT_OBJECTIVES, configure
     from nas_moo.study.database import default_storage, hide_password
     from nas_moo.study.run import run as run_search
-    from nas_moo.study.run import seconds
+    from nas_moo.study.run import seconds, share
 
     setup = configure(
         parsed.space,
@@ -95,6 +99,8 @@ def run(parsed: argparse.Namespace) -> int:
         time_limit=seconds(parsed.time_limit),
         device=parsed.device,
         batch=parsed.batch,
+        precision=share(parsed.precision),
+        cold_cache=parsed.cold_cache,
         threads=parsed.threads,
         screening=not parsed.no_screening,
         seed_architectures=parsed.seed_architectures,

@@ -7,8 +7,10 @@ The nouns:
 - its *stage* says when it can: ``static`` needs the untrained network, ``device`` the device at hand, alone, and
   ``trained`` the predictions of the trained network.
 
-The built-in ones are error, balanced_error and nll (trained), params and flops (static), latency_eager (device).
-``latency`` stands for the latency objective of the device at hand. A class of your own with the members of
+The built-in ones are error, balanced_error and nll (trained), params and flops (static), and those of the device: the
+latencies (``latency_eager``, ``latency_compiled``, ``latency_onnx``, ``latency_trt``), ``throughput`` (or
+``throughput@20ms``, with the best batch within a latency) and ``memory``. ``latency`` stands for the one of the device
+at hand: the replay of a CUDA graph on a GPU, ``latency_eager`` on a CPU. A class of your own with the members of
 ``Objective`` is one too: ``file.py:Name``.
 
 Importing this package imports no torch and no fvcore; each objective brings its own when it is loaded.
@@ -18,9 +20,10 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.measurement import parse_quantity
 from nas_moo.space import load_object
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from nas_moo.genome import Architecture
     from nas_moo.measurement import Measurement
 
-__all__ = ["STAGES", "Candidate", "Objective", "Stage", "known_objectives", "load_objective"]
+__all__ = ["STAGES", "Candidate", "Conditioned", "Objective", "Stage", "known_objectives", "load_objective"]
 
 Stage: TypeAlias = Literal["static", "device", "trained"]
 STAGES: tuple[Stage, ...] = ("static", "device", "trained")
@@ -42,7 +45,13 @@ _HOMES = {
     "params": "params:Params",
     "flops": "flops:Flops",
     "latency_eager": "latency:LatencyEager",
+    "latency_compiled": "latency:LatencyCompiled",
+    "latency_onnx": "latency:LatencyOnnx",
+    "latency_trt": "latency:LatencyTrt",
+    "throughput": "throughput:Throughput",
+    "memory": "memory:Memory",
 }
+_GRAPH = "latency:LatencyGraph"  # what latency is on a GPU
 _LATENCY = "latency"
 _TEXTS = ("name", "unit", "label", "method")
 
@@ -106,12 +115,35 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Conditioned(Protocol):
+    """An objective whose values hold on one device, under one set of conditions, and are compared only there."""
+
+    @property
+    def conditions(self) -> list[str]:
+        """What values depend on beside the network and its input, one a text."""
+        ...
+
+    def is_same(self, candidate: Candidate, known: Measurement) -> bool:
+        """Whether a stored measurement is what ``measure`` would give."""
+        ...
+
+
 def known_objectives() -> tuple[str, ...]:
     """The names that ``load_objective`` knows."""
     return (*_HOMES, _LATENCY)
 
 
-def load_objective(reference: str, *, device: torch.device, batch: int = 1, allow_uncounted: bool = False) -> Objective:
+def load_objective(
+    reference: str,
+    *,
+    device: torch.device,
+    batch: int = 1,
+    precision: float | None = None,
+    cold_cache: bool = False,
+    percentiles: bool = False,
+    allow_uncounted: bool = False,
+) -> Objective:
     """Find an objective.
 
     Args:
@@ -119,6 +151,10 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1, allo
             can be made without arguments, or an instance.
         device: The device at hand; chooses what ``latency`` means, and is where it is measured.
         batch: Examples a call, for the latency objectives. FLOPs are always those of one example.
+        precision: Of latencies: the share of the value that the interval may reach to either side; None is the quick
+            preset of a search.
+        cold_cache: Latencies are timed with emptied caches.
+        percentiles: Latencies are timed call by call, so that p95 and p99 are known of quick networks, too.
         allow_uncounted: For flops: leave out operators whose count is not known, and mark the measurement.
 
     Raises:
@@ -128,15 +164,25 @@ def load_objective(reference: str, *, device: torch.device, batch: int = 1, allo
     if ":" in reference:
         found, _ = load_object(reference, kind="objective")
         return _checked(found, reference)
-    # The latency objective of a GPU will be another one; its name stays apart from this one's.
-    name = "latency_eager" if reference == _LATENCY else reference
-    if name not in _HOMES:
+    name, at, limit = reference.partition("@")
+    home = _HOMES.get(name)
+    if name == _LATENCY:
+        home = _GRAPH if str(device).startswith("cuda") else _HOMES["latency_eager"]
+    if home is None or (at and name != "throughput"):
         raise UnknownNameError("objective", reference, known_objectives(), also="Or your own: my_file.py:Name.")
-    module, _, attribute = _HOMES[name].partition(":")
+    module, _, attribute = home.partition(":")
     made = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     if name == "flops":
         return cast("Objective", made(allow_uncounted=allow_uncounted))
-    return cast("Objective", made(device, batch=batch) if name == "latency_eager" else made())
+    if module not in ("latency", "throughput", "memory"):
+        return cast("Objective", made())
+    if module == "memory":
+        return cast("Objective", made(device, batch=batch))
+    from nas_moo.objectives.timing import one_by_one, with_precision
+
+    preset = one_by_one(with_precision(precision)) if percentiles else with_precision(precision)
+    how: dict[str, Any] = {"batch": batch, "preset": preset, "cold_cache": cold_cache}
+    return cast("Objective", made(device, **how, **({"limit_ms": parse_quantity(limit, "ms")} if at else {})))
 
 
 def _checked(found: Any, reference: str) -> Objective:

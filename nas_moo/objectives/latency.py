@@ -1,110 +1,105 @@
-"""Latency of one eager call on the device at hand.
+"""Latency of one forward pass on the device at hand, in one of the modes that ``modes`` describes.
 
-Eager means: PyTorch dispatches each operator from Python, which at batch 1 is most of the time on a GPU. The number is
-kept apart, by its name, from the replay of a captured graph.
-
-Needs PyTorch alone, so that a target machine can run it. The procedure is in ``timing``; here are the clocks, and the
-state that is put back afterwards.
+Needs PyTorch alone, so that a target machine can run it. The procedure is in ``timing``, the clocks in ``timers``; here
+are the network made ready, and the state that is put back afterwards.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import functools
+import os
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from nas_moo.device import CONTENTION_LIMIT, fingerprint
+from nas_moo.device import CONTENTION_LIMIT, fingerprint, measurement_key
 from nas_moo.errors import SpaceError, UserInputError
-from nas_moo.measurement import Measurement
+from nas_moo.identity import MeasurementKey
+from nas_moo.measurement import Measurement, format_quantity
+from nas_moo.nvidia import GpuState, compute_processes, foreign, gpu_state
+from nas_moo.objectives.modes import COMPILED, EAGER, GRAPH, Mode, ModeError
 from nas_moo.objectives.params import require_shapes
-from nas_moo.objectives.timing import PROTOCOL, SEARCH, Sample, Timer, Timing, TimingPreset, time_call
+from nas_moo.objectives.runtimes import ONNX, TRT
+from nas_moo.objectives.timers import cache_emptier, timer_of
+from nas_moo.objectives.timing import PROTOCOL, SEARCH, Timer, Timing, TimingPreset, time_call
 from nas_moo.objectives.untouched import same_random_state, untouched
 
 if TYPE_CHECKING:
     from nas_moo.objectives import Candidate, Stage
 
+MODES = {mode.name: mode for mode in (EAGER, GRAPH, COMPILED, ONNX, TRT)}
+HOST_BOUND = 0.9  # of the time, after which the host had only just handed over all work
 _INPUT_SEED = 0
 
 
-class CpuTimer:
-    """The wall clock, and the calling thread's processor time beside it."""
-
-    clock = "wall clock, 1 thread"
-
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.perf_counter()
-
-    def time(self, calls: Callable[[], object]) -> Sample:
-        """Run the calls, which return when they are done."""
-        thread, wall = time.thread_time_ns(), time.perf_counter_ns()
-        calls()
-        wall_ns = time.perf_counter_ns() - wall
-        return Sample(wall_ns / 1e6, (time.thread_time_ns() - thread) / 1e6)
-
-
-class CudaTimer:
-    """CUDA events around the calls, on the device's current stream."""
-
-    clock = "CUDA events"
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-        return time.perf_counter()
-
-    def time(self, calls: Callable[[], object]) -> Sample:
-        """Run the calls and wait for the GPU."""
-        with torch.cuda.device(self._device):
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-            begin.record()
-            calls()
-            end.record()
-            end.synchronize()
-            return Sample(begin.elapsed_time(end))
-
-
-class LatencyEager:
-    """Milliseconds of one eager call: float32, inference mode, on the device at hand.
+class Latency:
+    """Milliseconds of one call: inference mode, on the device at hand, alone.
 
     Args:
-        device: Where to measure; a CPU or CUDA device.
+        mode: How the network is run.
+        device: Where to measure.
         batch: Examples a call.
         preset: Time budget and precision.
         timer: The clock; by default the device's own.
+        cold_cache: Empty the device's caches before each call, which is then timed by itself.
 
     Raises:
-        UserInputError: a device without a clock here, or a batch below 1.
+        UserInputError: the mode is not for this device, what it runs on is not installed, or a batch is below 1.
     """
 
-    name = "latency_eager"
     unit = "ms"
     stage: Stage = "device"
     log = True
 
     def __init__(
         self,
+        mode: Mode,
         device: torch.device | str,
         *,
         batch: int = 1,
         preset: TimingPreset = SEARCH,
         timer: Timer | None = None,
+        cold_cache: bool = False,
     ) -> None:
-        self.device, self.batch, self.preset = _indexed(torch.device(device)), batch, preset
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise UserInputError("a batch is no positive whole number", value=batch, do="Give 1 or more.")
-        self.timer = timer or _timer(self.device)
-        self.label = "eager latency"
+        self.mode, self.device, self.preset = mode, indexed(torch.device(device)), preset
+        self.batch, self.cold_cache = checked_batch(batch), cold_cache
+        self.timer = timer or timer_of(self.device)
+        mode.require(self.device)
+        self.name, self.label = mode.name, mode.label
+        runtime = mode.runtime()
+        self.key = measurement_key(
+            self.device, mode=mode.name, batch=batch, dtype=precision(self.device, mode.dtype),
+            cache="cold" if cold_cache else "warm", runtime=runtime, clock=self.timer.clock, protocol=PROTOCOL,
+        )  # fmt: skip
+        told = [
+            f"batch {batch}",
+            self.key.dtype,
+            *([runtime] if runtime else []),
+            *(["cold cache"] if cold_cache else []),
+        ]
+        singly = cold_cache or preset.is_one_by_one
         self.method = (
-            f"batch {batch}, {_precision(self.device)}, {self.timer.clock}, {fingerprint(self.device).key}; "
-            f"median of block medians of calls back to back, protocol {PROTOCOL}"
+            f"{mode.says}, {', '.join(told)}, {self.timer.clock}, {fingerprint(self.device).key}; median of block "
+            f"medians of calls {'one by one' if singly else 'back to back'}, protocol {PROTOCOL}"
         )
+
+    @property
+    def conditions(self) -> list[str]:
+        """What values of this objective depend on beside the network and its input: a study keeps to one."""
+        return [f"{name}: {v}" for name, v in self.key.to_dict().items() if name not in ("network", "input_shape")]
+
+    def is_same(self, candidate: Candidate, known: Measurement) -> bool:
+        """Whether a stored measurement is what ``measure`` would give: the whole key is the same."""
+        return known.details.get("key") == self.key_of(candidate).to_dict()
+
+    def key_of(self, candidate: Candidate) -> MeasurementKey:
+        """What a measurement of this candidate stands under."""
+        network = candidate.architecture.network_digest if candidate.architecture is not None else ""
+        return replace(self.key, network=network, input_shape=tuple(candidate.input_shape))
 
     def measure(self, candidate: Candidate) -> Measurement:
         """The median with its 95 % interval; ``details["converged"]`` says whether it is as narrow as asked.
@@ -113,86 +108,146 @@ class LatencyEager:
 
         Raises:
             UserInputError: the candidate is for another device.
-            SpaceError: parameters that are not float32, or lazy ones without a shape.
+            SpaceError: parameters that are not float32, lazy ones without a shape, or (ModeError) a network that works
+                and does not run in this mode; of one that cannot be captured, the eager latency is told.
             Exception: whatever the forward raises.
         """
-        if _indexed(candidate.device) != self.device:
+        if indexed(candidate.device) != self.device:
             raise UserInputError(
                 f"this latency is measured on {self.device}, and the candidate is for another device",
                 value=str(candidate.device),
                 do="Load the objective for that device: its method names the device.",
             )
-        _require_float32(candidate.model)
-        started = self.timer.now()
-        with _ready(candidate.model, self.device):
-            inputs = _inputs((self.batch, *candidate.input_shape), self.preset.inputs, self.device)
-            timing = time_call(
-                lambda number: candidate.model(inputs[number % len(inputs)]), self.timer, self.preset, started=started
+        require_float32(candidate.model, self.name)
+        try:
+            return self._measure(candidate)
+        except ModeError as error:
+            if self.mode.name != GRAPH.name:
+                raise
+            eager = Latency(EAGER, self.device, batch=self.batch, preset=self.preset, timer=self.timer).measure(
+                candidate
             )
-        return self._measurement(timing, self.timer.now() - started)
+            told = f"{format_quantity(eager.value, self.unit)} as {eager_name()}"
+            raise ModeError(f"{error.what}; it takes {told}", value=error.value, do=error.do) from error
 
-    def _measurement(self, timing: Timing, seconds: float) -> Measurement:
-        ratio = timing.wall_over_thread
-        blocks = len(timing.block_medians)
+    def _measure(self, candidate: Candidate) -> Measurement:
+        started = self.timer.now()
+        with ready(candidate.model, self.device) as stack:
+            inputs = random_inputs((self.batch, *candidate.input_shape), self.preset.inputs, self.device)
+            call = self.mode.prepare(stack, candidate.model, inputs)
+            before = cache_emptier(self.device) if self.cold_cache else None
+            prepared = self.timer.now()
+            gpu = gpu_state(self.key.uuid)
+            # What is built once, an engine or compiled code, does not count towards the time for measuring.
+            since = started if self.mode in (EAGER, GRAPH) else prepared
+            timing = time_call(call, self.timer, self.preset, started=since, before=before)
+            gpu_after = gpu_state(self.key.uuid)
+        key = self.key_of(candidate)
+        details = timing_details(timing, self.preset) | {
+            "seconds": self.timer.now() - started,
+            "preparation_s": prepared - started,
+            "key": key.to_dict(),
+            "gpu": [state.to_dict() for state in (gpu, gpu_after) if state is not None],
+            "other_processes": _others(self.key.uuid),
+        }
+        details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after)
         return Measurement(
-            value=timing.value,
-            unit=self.unit,
-            low=timing.low,
-            high=timing.high,
-            interval=timing.interval,
-            n=blocks,
-            method=self.method,
-            details={
-                "protocol": PROTOCOL,
-                "preset": self.preset.name,
-                "block_medians": list(timing.block_medians),
-                "samples": timing.samples,
-                "calls_per_sample": timing.calls_per_sample,
-                "warmup": timing.warmup,
-                "steady": timing.steady,
-                "converged": timing.converged,
-                "few_blocks": blocks < self.preset.blocks,
-                "p95": timing.p95,
-                "wall_over_thread": ratio,
-                "contended": None if ratio is None else ratio > CONTENTION_LIMIT,
-                "seconds": seconds,
-                "caveats": self._caveats(timing),
-            },
+            timing.value,
+            self.unit,
+            timing.low,
+            timing.high,
+            timing.interval,
+            len(timing.block_medians),
+            self.method,
+            details,
         )
 
-    def _caveats(self, timing: Timing) -> list[str]:
-        caveats = []
-        if not timing.converged:
-            caveats.append("not converged")
-        if timing.wall_over_thread is not None and timing.wall_over_thread > CONTENTION_LIMIT:
-            caveats.append("contended")
-        return caveats
+
+LatencyEager = functools.partial(Latency, EAGER)
+LatencyGraph = functools.partial(Latency, GRAPH)
+LatencyCompiled = functools.partial(Latency, COMPILED)
+LatencyOnnx = functools.partial(Latency, ONNX)
+LatencyTrt = functools.partial(Latency, TRT)
 
 
-def _indexed(device: torch.device) -> torch.device:
+def eager_name() -> str:
+    """Under which a network that cannot be captured is measured."""
+    return EAGER.name
+
+
+def timing_details(timing: Timing, preset: TimingPreset) -> dict[str, Any]:
+    """A timing as the record keeps it."""
+    ratio, share = timing.wall_over_thread, timing.host_share
+    return {
+        "protocol": PROTOCOL,
+        "preset": preset.name,
+        "precision": preset.precision,
+        "block_medians": list(timing.block_medians),
+        "samples": timing.samples,
+        "calls_per_sample": timing.calls_per_sample,
+        "warmup": timing.warmup,
+        "steady": timing.steady,
+        "converged": timing.converged,
+        "few_blocks": len(timing.block_medians) < preset.blocks,
+        "trend": timing.trend,
+        "p95": timing.p95,
+        "p99": timing.p99,
+        "wall_over_thread": ratio,
+        "contended": None if ratio is None else ratio > CONTENTION_LIMIT,
+        "host_share": share,
+        "host_bound": None if share is None else share > HOST_BOUND,
+        "jumps": timing.jumps,
+    }
+
+
+def caveats(timing: Timing, others: list[int] | None, *gpu: GpuState | None) -> list[str]:
+    """What a reader must know before trusting the number."""
+    slowed = sorted({reason for state in gpu if state is not None for reason in state.slowed_by or ()})
+    found = {
+        "not converged": not timing.converged,
+        "contended": timing.wall_over_thread is not None and timing.wall_over_thread > CONTENTION_LIMIT,
+        "drifting": abs(timing.trend) > 0.05,
+        "host-bound": timing.host_share is not None and timing.host_share > HOST_BOUND,
+        "other processes on the GPU": bool(others),
+        f"slowed down by {', '.join(slowed)}": bool(slowed),
+        "the clock jumped": timing.jumps > 0,
+    }
+    return [caveat for caveat, holds in found.items() if holds]
+
+
+def _others(uuid: str | None) -> list[int] | None:
+    """The processes of others that hold the GPU; None where that cannot be read."""
+    running = compute_processes(uuid)
+    return None if running is None else list(foreign(running, os.getpid()))
+
+
+def indexed(device: torch.device) -> torch.device:
     """The device as tensors name theirs: "cuda" is "cuda:0", and "cpu:0" is "cpu"."""
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else torch.device(device.type)
 
 
-def _timer(device: torch.device) -> Timer:
-    if device.type == "cpu":
-        return CpuTimer()
-    if device.type == "cuda":
-        return CudaTimer(device)
-    raise UserInputError(
-        "latency_eager has no clock for this device", value=str(device), do="Use cpu or cuda, or leave latency out."
-    )
+def checked_batch(batch: int) -> int:
+    """The batch; raises where it is no positive whole number."""
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise UserInputError("a batch is no positive whole number", value=batch, do="Give 1 or more.")
+    return batch
 
 
-def _precision(device: torch.device) -> str:
-    if device.type != "cuda":
-        return "float32"
+def precision(device: torch.device, dtype: str = "float32") -> str:
+    """What a network computes in, with what the device may round."""
+    if device.type != "cuda" or dtype != "float32":
+        return dtype
     kinds = [("convolutions", torch.backends.cudnn.allow_tf32), ("products", torch.backends.cuda.matmul.allow_tf32)]
     rounded = [name for name, allowed in kinds if allowed]
     return f"float32 (TF32 in {' and '.join(rounded)})" if rounded else "float32"
 
 
-def _require_float32(model: nn.Module) -> None:
+def require_float32(model: nn.Module, objective: str) -> None:
+    """Refuse a network that is not float32 throughout, or whose lazy parameters have no shape.
+
+    Raises:
+        SpaceError: it is one.
+    """
     require_shapes(model)
     others = {
         str(tensor.dtype)
@@ -201,20 +256,25 @@ def _require_float32(model: nn.Module) -> None:
     }
     if others:
         raise SpaceError(
-            "latency_eager times float32 networks, and this one has other parameters",
+            f"{objective} is measured of float32 networks, and this one has other parameters",
             value=", ".join(sorted(others)),
             do="Build the network in float32.",
         )
 
 
-def _inputs(shape: tuple[int, ...], count: int, device: torch.device) -> list[Tensor]:
+def random_inputs(shape: tuple[int, ...], count: int, device: torch.device) -> list[Tensor]:
+    """Standard normal inputs, the same ones for every network."""
     generator = torch.Generator().manual_seed(_INPUT_SEED)
     return [torch.randn(shape, generator=generator).to(device) for _ in range(count)]
 
 
 @contextmanager
-def _ready(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """The model in evaluation mode on the device, one CPU thread, nothing compiled; all put back afterwards."""
+def ready(model: nn.Module, device: torch.device) -> Iterator[ExitStack]:
+    """The model in evaluation and inference mode on the device, one CPU thread; all put back afterwards.
+
+    Yields:
+        A stack for what else is to be undone.
+    """
     tensors = [*model.parameters(), *model.buffers()]
     home = tensors[0].device if tensors else device
     threads = torch.get_num_threads()
@@ -222,12 +282,10 @@ def _ready(model: nn.Module, device: torch.device) -> Iterator[None]:
         # The number of calls depends on the clock: a network that draws random numbers must not shift later ones.
         stack.enter_context(same_random_state(device))
         stack.enter_context(untouched(model))
-        if any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) for m in model.modules()):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
         if device.type == "cpu":
             stack.callback(torch.set_num_threads, threads)
             torch.set_num_threads(1)
         stack.callback(model.to, home)
         model.eval().to(device)
         stack.enter_context(torch.inference_mode())
-        yield
+        yield stack

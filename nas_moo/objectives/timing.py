@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nas_moo.errors import MachineError, UserInputError
-from nas_moo.objectives.intervals import median_rank, t_quantile
+from nas_moo.objectives.intervals import median_interval, trend
 
-PROTOCOL = 1
+PROTOCOL = 2
 _STEADY_WINDOW = 5
 _STEADY_CHANGE = 0.05
-_FEWEST_SAMPLES = 3
-_SAMPLES_FOR_P95 = 60
-# A median of normal values scatters by this factor more than their mean.
-_MEDIAN_FACTOR = math.sqrt(math.pi / 2)
+_FEWEST_BLOCKS = 3
+_LOOK_AGAIN = 1.1
+_ANY_MS = 1e-9
+# Three samples are expected beyond each quantile.
+_SAMPLES_FOR = {0.95: 60, 0.99: 300}
+# A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
+_JUMP_FACTOR, _JUMP_SECONDS, _MOST_JUMPS = 20.0, 1.0, 3
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class Sample:
     Attributes:
         wall_ms: Time of all calls.
         thread_ms: Processor time of the calling thread meanwhile; None where the work is on a GPU.
+        host_ms: Time until the calls had returned, where the work goes on after that, on a GPU; None elsewhere.
     """
 
     wall_ms: float
     thread_ms: float | None = None
+    host_ms: float | None = None
 
 
 class Timer(Protocol):
@@ -79,8 +84,13 @@ class TimingPreset:
     warmup_calls: int = 200
     inputs: int = 4
 
+    @property
+    def is_one_by_one(self) -> bool:
+        """Every sample is a single call."""
+        return self.min_sample_ms <= _ANY_MS
+
     def __post_init__(self) -> None:
-        if self.blocks < _FEWEST_SAMPLES:
+        if self.blocks < _FEWEST_BLOCKS:
             raise UserInputError("too few blocks for an interval", value=self.blocks, do="Give 3 or more.")
         if min(self.samples_per_block, self.warmup_calls, self.inputs) < 1:
             raise UserInputError("a timing preset has a count below 1", value=self, do="Give 1 or more of each.")
@@ -91,6 +101,28 @@ class TimingPreset:
 
 
 SEARCH = TimingPreset()
+CAREFUL = TimingPreset("careful", budget_s=10.0, precision=0.01, warmup_calls=1000, inputs=8)
+_FINEST, _COARSEST = 0.001, 0.2
+
+
+def with_precision(precision: float | None, default: TimingPreset = SEARCH) -> TimingPreset:
+    """The default preset, or the careful one with another precision.
+
+    Raises:
+        UserInputError: a precision that no clock here reaches, or one that says nothing.
+    """
+    if precision is None:
+        return default
+    if not _FINEST <= precision <= _COARSEST:
+        raise UserInputError(
+            "a precision is out of range", value=precision, do=f"Give {_FINEST:.1%} to {_COARSEST:.0%}, such as 1%."
+        )
+    return replace(CAREFUL, precision=precision)
+
+
+def one_by_one(preset: TimingPreset) -> TimingPreset:
+    """The preset with a single call a sample, so that percentiles are of calls."""
+    return replace(preset, min_sample_ms=_ANY_MS)
 
 
 @dataclass(frozen=True)
@@ -107,9 +139,13 @@ class Timing:
         calls_per_sample: Calls that were timed together.
         warmup: Calls before the first block.
         steady: Warm-up ended because times no longer fell.
-        converged: The interval is as narrow as the preset asks, from as many blocks as it asks.
+        converged: The interval is as narrow as the preset asks, from as many blocks, and there is no trend as large.
+        trend: Change from the first third of the blocks to the last, relative; 0 where it may be chance.
         p95: 95th percentile of the samples; None with fewer than 60, or where a sample is more than one call.
+        p99: 99th percentile; None with fewer than 300, or where a sample is more than one call.
         wall_over_thread: Wall time over the thread's processor time; None on a GPU.
+        host_share: Share of the time after which the host had handed all work to the GPU; None on a CPU.
+        jumps: Blocks that were thrown away since the clock jumped in them.
     """
 
     value: float
@@ -122,60 +158,58 @@ class Timing:
     warmup: int
     steady: bool
     converged: bool
+    trend: float
     p95: float | None
+    p99: float | None
     wall_over_thread: float | None
+    host_share: float | None
+    jumps: int
 
 
-def time_call(call: Callable[[int], object], timer: Timer, preset: TimingPreset, *, started: float) -> Timing:
+def time_call(
+    call: Callable[[int], object],
+    timer: Timer,
+    preset: TimingPreset,
+    *,
+    started: float,
+    before: Callable[[], object] | None = None,
+) -> Timing:
     """Time a call until its median is known within the preset's precision, or the budget is used up.
 
-    A block is not begun where it would pass the budget, but three samples are always taken.
+    A block is not begun where it would pass the budget, but three blocks are always taken.
 
     Args:
         call: Takes the number of the call, counted from 0, which chooses its input.
         timer: The clock.
         preset: The budget and the precision.
         started: The timer's ``now()`` when the budget began to run.
+        before: Runs untimed before each sample, which is then a single call: to empty a cache, for example.
+
+    Raises:
+        MachineError: the clock stood still, or ran backwards.
     """
-    sampler = _Sampler(call, timer)
+    sampler = _Sampler(call, timer, before)
     warm, steady = _warm_up(sampler, timer, preset, started)
     typical_ms = statistics.median(s.wall_ms for s in warm[-_STEADY_WINDOW:])
-    calls = math.ceil(preset.min_sample_ms / typical_ms)
-    deadline = started + preset.budget_s
-    per_block = _block_size(preset, deadline - timer.now(), typical_ms * calls / 1e3)
-    blocks: list[list[Sample]] = []
-    block_s = [per_block * calls * typical_ms / 1e3]
-    while not _is_converged(blocks, calls, preset):
-        began = timer.now()
-        if len(blocks) >= _FEWEST_SAMPLES and began + statistics.median(block_s) > deadline:
-            break
-        blocks.append([sampler.sample(calls) for _ in range(per_block)])
-        block_s.append(timer.now() - began)
-    return _summary(blocks, calls, preset, warmup=len(warm), steady=steady)
-
-
-def median_interval(block_medians: Sequence[float]) -> tuple[float, float, float, str]:
-    """The median of three or more positive block medians, its 95 % interval, and the interval's name.
-
-    From six blocks on, the interval is that of the sign test: blocks that another process disturbed widen it little.
-    With fewer blocks it is a t-interval on the logarithms around the median, whose standard error is that of a median
-    of normal values, √(π/2) s/√n. Both hold the value and stay above zero. They speak of noise from block to block: a
-    disturbance that lasts as long as the whole measurement is in no block's difference from another.
-    """
-    n, value = len(block_medians), statistics.median(block_medians)
-    rank = median_rank(n)
-    if rank is not None:
-        ordered = sorted(block_medians)
-        return value, ordered[rank - 1], ordered[-rank], "95 % sign test of block medians"
-    half = t_quantile(n - 1) * _MEDIAN_FACTOR * statistics.stdev(map(math.log, block_medians)) / math.sqrt(n)
-    return value, value * math.exp(-half), value * math.exp(half), "95 % t of log block medians"
+    calls = math.ceil(preset.min_sample_ms / typical_ms) if before is None else 1
+    blocks = _Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
+    looks_at = preset.blocks
+    while blocks.has_time():
+        blocks.take()
+        if len(blocks.taken) >= looks_at:
+            if _is_converged(blocks.taken, calls, preset):
+                break
+            # Each look is another chance to stop on a lucky run of blocks, so looks become rare.
+            looks_at = math.ceil(_LOOK_AGAIN * len(blocks.taken))
+    return _summary(blocks.taken, calls, preset, warmup=len(warm), steady=steady, jumps=blocks.jumps)
 
 
 class _Sampler:
     """Runs calls through the timer and numbers them."""
 
-    def __init__(self, call: Callable[[int], object], timer: Timer) -> None:
-        self._call, self._timer, self._number = call, timer, 0
+    def __init__(self, call: Callable[[int], object], timer: Timer, before: Callable[[], object] | None) -> None:
+        self._call, self._timer, self._before, self._number = call, timer, before, 0
+        self.seconds: list[float] = []
 
     def sample(self, calls: int) -> Sample:
         first = self._number
@@ -185,12 +219,61 @@ class _Sampler:
             for number in range(first, first + calls):
                 self._call(number)
 
+        began = self._timer.now()
+        if self._before is not None:
+            self._before()
         sample = self._timer.time(run)
+        self.seconds.append(_elapsed(began, self._timer.now()))
         if not sample.wall_ms > 0:
             raise MachineError(
-                "the clock stood still during a call", value=f"{sample.wall_ms} ms", do="Measure on another machine."
+                "the clock stood still or ran backwards during a call",
+                value=f"{sample.wall_ms} ms",
+                do="Measure on another machine.",
             )
         return sample
+
+
+class _Blocks:
+    """Takes blocks of samples within a deadline, and throws away those in which the clock jumped."""
+
+    def __init__(self, sampler: _Sampler, timer: Timer, preset: TimingPreset, calls: int, *, deadline: float) -> None:
+        self._sampler, self._timer, self._calls, self._deadline = sampler, timer, calls, deadline
+        left = deadline - timer.now()
+        per_sample = statistics.median(sampler.seconds[-_STEADY_WINDOW:]) * calls
+        # As many samples a block as let the preset's number of blocks fit into the time that is left.
+        self.size = max(1, min(preset.samples_per_block, int(left / per_sample / preset.blocks) if per_sample else 1))
+        self._seconds = [self.size * per_sample]
+        self.taken: list[list[Sample]] = []
+        self.jumps = 0
+
+    def has_time(self) -> bool:
+        """Whether another block may be begun."""
+        return (
+            len(self.taken) < _FEWEST_BLOCKS or self._timer.now() + statistics.median(self._seconds) <= self._deadline
+        )
+
+    def take(self) -> None:
+        """One more block; none where the clock jumped in it, and the deadline moves by the jump."""
+        began = self._timer.now()
+        block = [self._sampler.sample(self._calls) for _ in range(self.size)]
+        took = _elapsed(began, self._timer.now())
+        usual = statistics.median(self._seconds)
+        if self.jumps < _MOST_JUMPS and took > _JUMP_SECONDS + _JUMP_FACTOR * usual:
+            self.jumps += 1
+            self._deadline += took - usual
+            return
+        self.taken.append(block)
+        self._seconds.append(took)
+
+
+def _elapsed(began: float, now: float) -> float:
+    if now < began:
+        raise MachineError(
+            "the clock that budgets run on ran backwards",
+            value=f"{now - began} s",
+            do="Measure on another machine, or see why its clock is set.",
+        )
+    return now - began
 
 
 def _warm_up(sampler: _Sampler, timer: Timer, preset: TimingPreset, started: float) -> tuple[list[Sample], bool]:
@@ -209,28 +292,25 @@ def _warm_up(sampler: _Sampler, timer: Timer, preset: TimingPreset, started: flo
     return samples, False
 
 
-def _block_size(preset: TimingPreset, left_s: float, sample_s: float) -> int:
-    """As many samples a block as let the preset's number of blocks fit into the time that is left."""
-    return max(1, min(preset.samples_per_block, int(left_s / sample_s / preset.blocks)))
-
-
 def _is_converged(blocks: list[list[Sample]], calls: int, preset: TimingPreset) -> bool:
     if len(blocks) < preset.blocks:
         return False
-    value, low, high, _ = median_interval(_medians(blocks, calls))
-    return max(high - value, value - low) <= preset.precision * value
+    medians = _medians(blocks, calls)
+    value, low, high, _ = median_interval(medians)
+    return max(high - value, value - low) <= preset.precision * value and abs(trend(medians)) <= preset.precision
 
 
 def _medians(blocks: list[list[Sample]], calls: int) -> list[float]:
     return [statistics.median(s.wall_ms for s in block) / calls for block in blocks]
 
 
-def _summary(blocks: list[list[Sample]], calls: int, preset: TimingPreset, *, warmup: int, steady: bool) -> Timing:
+def _summary(
+    blocks: list[list[Sample]], calls: int, preset: TimingPreset, *, warmup: int, steady: bool, jumps: int
+) -> Timing:
     medians = _medians(blocks, calls)
     value, low, high, interval = median_interval(medians)
     samples = [s for block in blocks for s in block]
     walls = sorted(s.wall_ms for s in samples)
-    threads = [s.thread_ms for s in samples if s.thread_ms is not None]
     return Timing(
         value=value,
         low=low,
@@ -242,6 +322,25 @@ def _summary(blocks: list[list[Sample]], calls: int, preset: TimingPreset, *, wa
         warmup=warmup,
         steady=steady,
         converged=_is_converged(blocks, calls, preset),
-        p95=walls[math.ceil(0.95 * len(walls)) - 1] if calls == 1 and len(walls) >= _SAMPLES_FOR_P95 else None,
-        wall_over_thread=sum(walls) / sum(threads) if len(threads) == len(walls) and sum(threads) > 0 else None,
+        trend=trend(medians),
+        p95=_percentile(walls, 0.95) if calls == 1 else None,
+        p99=_percentile(walls, 0.99) if calls == 1 else None,
+        wall_over_thread=_ratio(walls, [s.thread_ms for s in samples]),
+        host_share=_inverse(_ratio(walls, [s.host_ms for s in samples])),
+        jumps=jumps,
     )
+
+
+def _percentile(ordered: list[float], share: float) -> float | None:
+    if len(ordered) < _SAMPLES_FOR[share]:
+        return None
+    return ordered[math.ceil(share * len(ordered)) - 1]
+
+
+def _ratio(walls: list[float], others: list[float | None]) -> float | None:
+    known = [o for o in others if o is not None]
+    return sum(walls) / sum(known) if len(known) == len(walls) and sum(known) > 0 else None
+
+
+def _inverse(ratio: float | None) -> float | None:
+    return None if ratio is None else 1 / ratio

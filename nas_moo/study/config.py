@@ -15,7 +15,8 @@ from nas_moo.data import Dataset, Split, load_data, split
 from nas_moo.device import fingerprint, resolve_device
 from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
-from nas_moo.objectives import Objective, load_objective
+from nas_moo.measurement import split_tail
+from nas_moo.objectives import Conditioned, Objective, load_objective
 from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, OPTUNA, WITH_QUANTILE, load_pruner
 from nas_moo.pruners.control import check_share
 from nas_moo.results import TRIAL_COLUMNS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_OBJECTIVES = ("error", "flops", "latency")
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
 MOST_THREADS = 1024
+ON_THE_DEVICE = ("latency", "throughput", "memory")
 VERSIONED = ("nas-moo", "torch", "optuna", "fvcore", "numpy", "pandas", "moocore", "scikit-learn")
 
 
@@ -119,6 +121,10 @@ class Setup:
             "data": self.dataset.digest,
             "objectives": [o.name for o in self.objectives],
             "methods_of_measurement": [o.method for o in self.objectives],
+            "conditions_of_measurement": [
+                c for o in self.objectives if isinstance(o, Conditioned) for c in o.conditions
+            ]
+            or None,
             "number_of_epochs": self.epochs if self.trained_objectives else None,
             "kind_of_training_device": self.device.type if self.trained_objectives else None,
             "validation": self.validation,
@@ -187,6 +193,8 @@ def configure(
     time_limit: float | None = None,
     device: str = "auto",
     batch: int = 1,
+    precision: float | None = None,
+    cold_cache: bool = False,
     threads: int = 1,
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
@@ -212,13 +220,15 @@ def configure(
     loaded = load_space(space)
     dataset = load_data(data)
     where = resolve_device(device)
-    if batch != 1 and not any(_is_latency(o) for o in objectives):
-        raise UserInputError("only latency is timed in batches", value=f"--batch {batch}", do="Leave out --batch.")
+    _check_timing_options(objectives, batch=batch, precision=precision, cold_cache=cold_cache)
     if allow_uncounted and "flops" not in objectives:
         raise UserInputError(
             "only flops can leave operators uncounted", value="--allow-uncounted", do="Leave it out, or measure flops."
         )
-    measured = tuple(load_objective(o, device=where, batch=batch, allow_uncounted=allow_uncounted) for o in objectives)
+    percentiles = any(split_tail(name)[1] for name in limits or {})
+    how: dict[str, Any] = {"batch": batch, "precision": precision, "cold_cache": cold_cache, "percentiles": percentiles}
+    how["allow_uncounted"] = allow_uncounted
+    measured = tuple(load_objective(o, device=where, **how) for o in objectives)
     _check_objectives(measured)
     if validation != "holdout" and not any(o.stage == "trained" for o in measured):
         raise UserInputError(
@@ -310,8 +320,13 @@ def _check_ranges(**given: int) -> None:
             raise UserInputError(f"--{name} is out of range", value=value, do=f"Give {wanted}.")
 
 
-def _is_latency(objective: str) -> bool:
-    return objective.startswith("latency")
+def _check_timing_options(objectives: Sequence[str], *, batch: int, precision: float | None, cold_cache: bool) -> None:
+    """Refuse what only latency has a use for, where it is no objective."""
+    if any(o.startswith(ON_THE_DEVICE) for o in objectives):
+        return
+    given = {"--batch": batch != 1, "--precision": precision is not None, "--cold-cache": cold_cache}
+    for option in (name for name, is_given in given.items() if is_given):
+        raise UserInputError("only what is timed takes this option", value=option, do=f"Leave out {option}.")
 
 
 def _check_objectives(objectives: Sequence[Objective]) -> None:

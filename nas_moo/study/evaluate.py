@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from torch import nn
 
-from nas_moo.errors import NasMooError, SpaceError, UserInputError
+from nas_moo.choose import limit_units
+from nas_moo.errors import NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
-from nas_moo.measurement import Measurement, format_quantity
-from nas_moo.objectives import Candidate, Objective, Stage
-from nas_moo.study.config import Setup
+from nas_moo.measurement import Measurement, format_quantity, surely_at_least
+from nas_moo.objectives import Candidate, Conditioned, Objective, Stage
+from nas_moo.objectives import candidate as candidates
+from nas_moo.study.config import Setup, objective_info
 from nas_moo.study.network import StandardisedNetwork
 from nas_moo.study.record import TrialRecord
 from nas_moo.training import Diverged, Epoch, predict, train_folds
+
+if TYPE_CHECKING:
+    from nas_moo.study.alone import Alone
 
 BEFORE_TRAINING: tuple[Stage, ...] = ("static", "device")
 KnownMeasurements = dict[tuple[str, str], Measurement]
@@ -43,6 +48,7 @@ def evaluate(
     setup: Setup,
     known: KnownMeasurements,
     out_of_time: Callable[[], bool],
+    alone: Alone,
     referee: Referee | None = None,
 ) -> tuple[Outcome, nn.Module | None]:
     """Evaluate one architecture, writing each piece as it becomes known.
@@ -52,6 +58,7 @@ def evaluate(
         setup: Of the search.
         known: Measurements before training by objective and network digest; added to.
         out_of_time: Asked after each epoch.
+        alone: The worker's time on the device.
         referee: Asked after each epoch but the last; an outcome that it gives ends the training.
 
     Returns:
@@ -60,17 +67,19 @@ def evaluate(
 
     Raises:
         TimeLimitReachedError: between two epochs.
+        MachineError: others hold the device for too long.
     """
     try:
         with _step(record, "build"):
             candidate = untrained(setup, record.architecture)
-        _measure_before_training(record, setup, candidate, known)
+        _measure_before_training(record, setup, candidate, known, alone)
         broken = violations(record.measurements, setup.limits)
         if broken:
             return _screened(record, setup, broken), None
         if not setup.trained_objectives:
             return Outcome("complete"), None
-        return _train(record, setup, candidate, out_of_time, referee)
+        with alone.training():
+            return _train(record, setup, candidate, out_of_time, alone, referee)
     except TrialError as error:
         return _failed(error), None
     except Diverged as error:
@@ -78,8 +87,9 @@ def evaluate(
 
 
 def violations(measurements: Mapping[str, Measurement], limits: Mapping[str, float]) -> dict[str, float]:
-    """By how much each limit is surely broken (lower end of the interval), relative to the limit."""
-    excess = {name: measurements[name].low / limit - 1.0 for name, limit in limits.items() if name in measurements}
+    """By how much each limit is surely broken (lower end of the interval, or a percentile), relative to the limit."""
+    known = {name: surely_at_least(measurements, name) for name in limits}
+    excess = {name: least / limits[name] - 1.0 for name, least in known.items() if least is not None}
     return {name: share for name, share in excess.items() if share > 0}
 
 
@@ -92,30 +102,38 @@ def untrained(setup: Setup, architecture: Architecture) -> Candidate:
     """The network as the space builds it.
 
     Raises:
-        SpaceError: it is none.
+        SpaceError: it is none, or takes several inputs.
         Exception: whatever the user's ``build`` raises.
     """
-    shape, classes = setup.dataset.input_shape, setup.dataset.n_classes
-    model = setup.space.space.build(architecture, shape, classes)
-    if not isinstance(model, nn.Module):
-        raise SpaceError(
-            "build() returned no network", value=type(model).__name__, do="Return a torch.nn.Module from it."
-        )
-    return Candidate(architecture, model, shape, classes, setup.device)
+    data = setup.dataset
+    return candidates.untrained(setup.space.space, architecture, data.input_shape, data.n_classes, setup.device)
 
 
-def _measure_before_training(record: TrialRecord, setup: Setup, candidate: Candidate, known: KnownMeasurements) -> None:
+def _measure_before_training(
+    record: TrialRecord, setup: Setup, candidate: Candidate, known: KnownMeasurements, alone: Alone
+) -> None:
     """Static objectives first: they cost milliseconds, and the device is asked only for what they let through."""
     for stage in BEFORE_TRAINING:
-        for objective in (o for o in setup.objectives if o.stage == stage):
-            key = (objective.name, record.architecture.network_digest)
-            if key not in known:
+        of_stage = [o for o in setup.objectives if o.stage == stage]
+        new = [o for o in of_stage if not _is_known(o, candidate, known)]
+        with alone.timing(record, new) if new and stage == "device" else nullcontext():
+            for objective in new:
                 with _step(record, stage, objective.name):
                     found = measure(objective, candidate)
-                known[key] = found
-            record.measured(objective.name, known[key])
+                known[objective.name, record.architecture.network_digest] = found
+                record.measured(objective.name, found)
+        for objective in (o for o in of_stage if o not in new):
+            record.measured(objective.name, known[objective.name, record.architecture.network_digest])
         if violations(record.measurements, setup.limits):
             return
+
+
+def _is_known(objective: Objective, candidate: Candidate, known: KnownMeasurements) -> bool:
+    """Whether a trial of the same network has measured this, and under all the same conditions where it matters."""
+    found = known.get((objective.name, candidate.architecture.network_digest))
+    if found is None or not isinstance(objective, Conditioned):
+        return found is not None
+    return objective.is_same(candidate, found)
 
 
 def measure(objective: Objective, candidate: Candidate) -> Measurement:
@@ -155,9 +173,9 @@ def measure(objective: Objective, candidate: Candidate) -> Measurement:
 
 
 def _screened(record: TrialRecord, setup: Setup, broken: Mapping[str, float]) -> Outcome:
-    units = {o.name: o.unit for o in setup.objectives}
+    units = limit_units(tuple(objective_info(o) for o in setup.objectives), broken)
     told = "; ".join(
-        f"{name} at least {format_quantity(record.measurements[name].low, units[name])}, "
+        f"{name} at least {format_quantity(setup.limits[name] * (1 + broken[name]), units[name])}, "
         f"limit {format_quantity(setup.limits[name], units[name])}"
         for name in broken
     )
@@ -165,10 +183,15 @@ def _screened(record: TrialRecord, setup: Setup, broken: Mapping[str, float]) ->
 
 
 def _train(
-    record: TrialRecord, setup: Setup, candidate: Candidate, out_of_time: Callable[[], bool], referee: Referee | None
+    record: TrialRecord,
+    setup: Setup,
+    candidate: Candidate,
+    out_of_time: Callable[[], bool],
+    alone: Alone,
+    referee: Referee | None,
 ) -> tuple[Outcome, nn.Module | None]:
     curve_objective = setup.trained_objectives[0]
-    for epoch in _epochs(record, setup):
+    for epoch in _epochs(record, setup, alone):
         with _step(record, "training", curve_objective.name, trained=True):
             measured = measure(curve_objective, replace(candidate, predictions=epoch.predictions))
         record.epoch(_epoch_record(epoch, measured))
@@ -202,7 +225,7 @@ def _tested(
             return None
 
 
-def _epochs(record: TrialRecord, setup: Setup) -> Iterator[Epoch]:
+def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
     """The epochs of all folds in lockstep; what a step raises is told apart from what our code raises."""
     space, architecture = setup.space.space, record.architecture
     with _step(record, "build"):
@@ -223,6 +246,8 @@ def _epochs(record: TrialRecord, setup: Setup) -> Iterator[Epoch]:
         if epoch is None:
             return
         yield epoch
+        with record.stage("waiting"):
+            alone.pause()
 
 
 def _epoch_record(epoch: Epoch, measured: Measurement) -> EpochRecord:
@@ -244,6 +269,6 @@ def _step(record: TrialRecord, stage: str, what: str | None = None, *, trained: 
 
 def _failed(error: TrialError) -> Outcome:
     cause = error.__cause__
-    kind = "memory" if isinstance(cause, MemoryError) or "out of memory" in str(cause).lower() else error.step
+    kind = "oom" if isinstance(cause, MemoryError) or "out of memory" in str(cause).lower() else error.step
     reason = str(cause) if isinstance(cause, NasMooError) else f"{type(cause).__name__}: {cause}"
     return Outcome("failed", kind, reason, trained=error.trained)

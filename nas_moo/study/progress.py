@@ -16,8 +16,8 @@ Listener: TypeAlias = Callable[[Event], None]
 class EventLog:
     """Appends events to ``log.jsonl`` and hands them on.
 
-    An event has ``event`` (anew, start, note, interrupted, lost, judged, thawed, trial, exhausted, end), ``time`` and
-    its own fields. A line is written whole, so that several workers can share the file.
+    An event has ``event`` (anew, start, note, interrupted, lost, judged, thawed, trial, contended, exhausted, end),
+    ``time`` and its own fields. A line is written whole, so that several workers can share the file.
     """
 
     def __init__(self, folder: Path, listener: Listener | None) -> None:

@@ -18,6 +18,7 @@ from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, U
 from nas_moo.genome import Architecture
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
+from nas_moo.study.contention import marked, read_contentions
 from nas_moo.study.database import (
     DEFAULT_STORAGE,
     STORAGE_VARIABLE,
@@ -240,7 +241,8 @@ class StoredStudy:
         def load(digest: str) -> Any:
             return weights.load(self.folder, digest, Architecture(architectures[digest], training), description)
 
-        evaluations = [read_evaluation(t, training) for t in kept]
+        contentions = read_contentions(self.optuna.user_attrs)
+        evaluations = [marked(read_evaluation(t, training), contentions) for t in kept]
         return build_result(
             self.name, description, evaluations, seals=seals, load_model=load, record_unsealing=self._record_unsealing
         )

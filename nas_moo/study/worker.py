@@ -11,17 +11,21 @@ import numpy as np
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
+from nas_moo.device import free_memory
 from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
+from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
 from nas_moo.results import ID_LENGTH, reference_point
 from nas_moo.samplers import load_sampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
 from nas_moo.samplers.seeded import RepeatingSampler
 from nas_moo.study import weights
+from nas_moo.study.alone import Alone
 from nas_moo.study.config import Setup
+from nas_moo.study.contention import CONTENDED, Contention
 from nas_moo.study.costs import known_before_training
-from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, violations
+from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, measure, untrained, violations
 from nas_moo.study.history import History
 from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
@@ -32,6 +36,10 @@ from nas_moo.study.storage import StoredStudy, now
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nas_moo.genome import Architecture
+    from nas_moo.measurement import Measurement
+    from nas_moo.objectives import Objective
 
 REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 SCREENED_IN_A_ROW = 200
@@ -96,6 +104,7 @@ class Worker:
         self.distributions = distributions(self.genome)
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
+        self.alone = Alone(setup, self.measure_again, self.note_contention)
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
@@ -132,6 +141,7 @@ class Worker:
                 self.study.optuna.tell(trial, state=TrialState.FAIL)
                 break
             self.one(trial)
+        self.alone.close()
         self.history.refresh()
         self.log(
             "end",
@@ -185,7 +195,7 @@ class Worker:
             return
         try:
             referee = None if self.pruning is None else self.pruning.after_epoch
-            outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time, referee)
+            outcome, model = evaluate(record, self.setup, self.history.measured, self.out_of_time, self.alone, referee)
             if model is not None:
                 self.keep_weights(record, model)
         except TimeLimitReachedError:
@@ -194,6 +204,8 @@ class Worker:
         except BaseException as error:
             self.tell(record, Outcome("interrupted", "stopped", f"stopped from outside ({type(error).__name__})"))
             raise
+        if outcome.kind == "oom":
+            free_memory(self.setup.device)
         self.tell(record, outcome)
         self.streaks.note(outcome, violations(record.measurements, self.setup.limits))
         self.streaks.check(outcome, self.setup.limits)
@@ -217,8 +229,9 @@ class Worker:
         """Store outcome, constraints and state."""
         record.close(outcome)
         for name, limit in self.setup.limits.items():
-            if name in record.measurements:
-                record.trial.set_constraint(name, record.measurements[name].low / limit - 1.0)
+            least = surely_at_least(record.measurements, name)
+            if least is not None:
+                record.trial.set_constraint(name, least / limit - 1.0)
         if outcome.state == "pruned":  # with intermediate values and no constraint, TPE would fail on it
             record.trial.set_constraint("pruned", 1.0)
         values = None
@@ -241,6 +254,19 @@ class Worker:
             done=self.history.trained,
             asked=self.setup.trials,
         )
+
+    def measure_again(self, architecture: Architecture, objective: Objective) -> Measurement:
+        """A network whose latency was taken while something else used the device."""
+        candidate = untrained(self.setup, architecture)
+        found = measure(objective, candidate)
+        self.history.measured[objective.name, architecture.network_digest] = found
+        return found
+
+    def note_contention(self, found: Contention) -> None:
+        """Store and say that the reference network has moved, and what was measured again."""
+        networks = sorted({d.network for d in found.doubts})
+        self.study.optuna.set_user_attr(f"{CONTENDED}{self.name}:{now()}:{networks[0]}", found.to_dict())
+        self.log("contended", drift=found.drift, networks=networks)
 
     def keep_weights(self, record: TrialRecord, model: nn.Module) -> None:
         """Save the model before it is told, unless a complete one dominates it: so no kill can lose a front member."""

@@ -111,3 +111,27 @@ def test_an_empty_study_has_no_choice():
 def test_one_model_is_the_choice():
     choice = choose(TABLE.iloc[:1], OBJECTIVES)
     assert (choice.id, choice.runner_up, choice.ties) == ("large", None, ())
+
+
+def test_a_limit_may_name_a_percentile_of_a_latency():
+    assert parse_limits({"latency_p99": "500us"}, OBJECTIVES) == {"latency_eager_p99": 0.5}
+    assert parse_limits({"latency": 1.0, "latency_p95": 2.0}, OBJECTIVES) == {
+        "latency_eager": 1.0,
+        "latency_eager_p95": 2.0,
+    }
+    with pytest.raises(UserInputError, match="only latencies have percentiles"):
+        parse_limits({"flops_p99": 1.0}, OBJECTIVES)
+    with pytest.raises(UnknownNameError):
+        parse_limits({"latency_p50": 1.0}, OBJECTIVES)
+    with pytest.raises(UserInputError, match="two limits"):
+        parse_limits({"latency_p99": 1.0, "latency_eager_p99": 2.0}, OBJECTIVES)
+
+
+def test_a_model_whose_percentile_is_unknown_keeps_no_limit_on_it():
+    table = TABLE.assign(latency_eager_p99_high=[9.0, float("nan"), 0.6, 10.0])
+    choice = choose(table, OBJECTIVES, {"latency_p99": "9ms"})
+    assert (choice.id, choice.feasible) == ("large", True)
+    assert "latency_eager_p99 ≤ 9 ms" in choice.reason
+    least = choose(table, OBJECTIVES, {"latency_p99": "0.5ms"})
+    assert (least.id, least.feasible) == ("small", False)
+    assert least.violations == {"latency_eager_p99": pytest.approx(0.2)}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -143,12 +144,15 @@ def _fake_nvml(pids):
 @pytest.mark.parametrize(("others", "trust"), [([], "good"), ([1], "poor")])
 def test_other_processes_on_the_gpu_are_found(monkeypatch, others, trust):
     monkeypatch.setitem(sys.modules, "pynvml", _fake_nvml([os.getpid(), *others]))
-    monkeypatch.setattr(device_module, "fingerprint", lambda device: fingerprint(CPU))
+    gpu = dataclasses.replace(fingerprint(CPU), uuid="1234")
+    monkeypatch.setattr(device_module, "fingerprint", lambda device: gpu)
     assert device_module._judge_gpu_processes(torch.device("cuda", 0)).trust == trust
 
 
 def test_without_nvml_the_gpu_processes_are_unknown(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
+    gpu = dataclasses.replace(fingerprint(CPU), uuid="1234")
+    monkeypatch.setattr(device_module, "fingerprint", lambda device: gpu)
     found = device_module._judge_gpu_processes(torch.device("cuda", 0))
     assert found == Finding("gpu processes", "cannot be read", "unknown", found.advice)
 

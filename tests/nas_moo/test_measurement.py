@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.measurement import Measurement, format_quantity, parse_quantity
+from nas_moo.measurement import Measurement, format_quantity, parse_quantity, split_tail, surely_at_least
 
 
 def test_a_measurement_survives_being_stored():
@@ -75,3 +75,15 @@ def test_what_is_no_quantity_is_refused(text):
 )
 def test_quantities_are_written_for_people(value, unit, expected):
     assert format_quantity(value, unit) == expected
+
+
+def test_what_a_value_is_surely_at_least_is_its_lower_end_or_the_percentile_that_is_asked_for():
+    timed = Measurement(2.0, "ms", 1.5, 2.5, "95 %", 8, "m", {"p95": None, "p99": 4.0})
+    told = {"latency_eager": timed, "odd_p99": timed}
+    assert surely_at_least(told, "latency_eager") == 1.5
+    assert surely_at_least(told, "latency_eager_p99") == 4.0
+    assert surely_at_least(told, "latency_eager_p95") is None
+    assert surely_at_least(told, "odd_p99") == 1.5
+    assert surely_at_least(told, "flops") is None
+    assert split_tail("latency_p99") == ("latency", "p99")
+    assert split_tail("p99") == ("p99", "")

@@ -63,6 +63,9 @@ def test_the_wheel_declares_its_command_licence_and_entry_points(wheel):
         ("from nas_moo.pruners import load_pruner; load_pruner('front')", {"moocore"}),
         ("import nas_moo.results, nas_moo.choose", {"moocore", "pandas"}),
         ("import nas_moo.objectives.latency, nas_moo.device", {"torch"}),
+        ("import nas_moo.measure.write, nas_moo.measure.__main__, nas_moo.lease", {"torch"}),
+        ("import nas_moo.measure.options", set()),
+        ("import nas_moo.finalists", {"moocore", "pandas"}),
     ],
 )
 def test_an_import_drags_in_no_more_than_it_needs(statement, allowed):

@@ -52,7 +52,10 @@ def own(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", known_objectives())
+ELSEWHERE = {"latency_trt": "cpu", "latency_onnx": "onnx"}  # needs a GPU, an extra
+
+
+@pytest.mark.parametrize("name", [n for n in known_objectives() if n not in ELSEWHERE])
 def test_each_known_name_loads_an_objective_with_all_members(name):
     objective = load_objective(name, device="cpu")
     assert objective.name == ("latency_eager" if name == "latency" else name)
@@ -66,6 +69,20 @@ def test_each_known_name_loads_an_objective_with_all_members(name):
 def test_the_batch_reaches_latency_and_not_flops():
     assert "batch 8" in load_objective("latency", device="cpu", batch=8).method
     assert "batch 1" in load_objective("flops", device="cpu", batch=8).method
+
+
+def test_latency_is_the_one_of_the_device_at_hand():
+    assert load_objective("latency", device="cpu").name == "latency_eager"
+    with pytest.raises(UserInputError, match="latency_trt cannot be measured on this device"):
+        load_objective("latency_trt", device="cpu")
+
+
+def test_precision_and_cold_cache_reach_latency():
+    objective = load_objective("latency", device="cpu", precision=0.005, cold_cache=True)
+    assert objective.preset.precision == 0.005
+    assert "cold cache" in objective.method
+    with pytest.raises(UserInputError, match="precision"):
+        load_objective("latency", device="cpu", precision=2.0)
 
 
 def test_an_unknown_name_is_told_with_the_nearest():

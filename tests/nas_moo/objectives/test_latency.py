@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import random
 import subprocess
@@ -8,9 +9,13 @@ import torch
 from torch import nn
 
 from nas_moo.errors import SpaceError, UserInputError
+from nas_moo.genome import Architecture
+from nas_moo.measurement import Measurement
+from nas_moo.nvidia import GpuState
 from nas_moo.objectives import Candidate
-from nas_moo.objectives.latency import CpuTimer, CudaTimer, LatencyEager
-from nas_moo.objectives.timing import Sample, TimingPreset
+from nas_moo.objectives.latency import LatencyEager, caveats
+from nas_moo.objectives.timers import CpuTimer, CudaTimer
+from nas_moo.objectives.timing import Sample, TimingPreset, time_call
 
 CPU = torch.device("cpu")
 QUICK = TimingPreset(name="quick", budget_s=0.02)
@@ -135,7 +140,7 @@ def test_a_slow_network_says_that_it_has_few_blocks():
 
 def test_the_method_tells_what_makes_two_numbers_differ():
     method = LatencyEager(CPU, batch=4).method
-    for part in ("wall clock, 1 thread", "batch 4", "float32", "cpu", f"torch {torch.__version__}", "protocol 1"):
+    for part in ("wall clock, 1 thread", "batch 4", "float32", "cpu", f"torch {torch.__version__}", "protocol 2"):
         assert part in method
     assert method == LatencyEager("cpu", batch=4, preset=QUICK).method
     assert method != LatencyEager(CPU, batch=8).method
@@ -149,6 +154,43 @@ def test_a_compiled_network_is_timed_eagerly():
     model = nn.Sequential(torch.compile(Probe(calls), backend=refuse))
     LatencyEager(CPU, timer=StepTimer()).measure(candidate(model))
     assert calls
+
+
+def test_a_cold_cache_is_timed_call_by_call():
+    warm = LatencyEager(CPU, timer=StepTimer(wall_ms=0.05))
+    cold = LatencyEager(CPU, timer=StepTimer(wall_ms=0.05), cold_cache=True)
+    assert "cold cache" in cold.method
+    assert cold.method != warm.method
+    net = nn.Linear(4, 2)
+    assert warm.measure(candidate(net)).details["calls_per_sample"] == 4
+    assert cold.measure(candidate(net)).details["calls_per_sample"] == 1
+
+
+def test_what_the_gpu_tells_becomes_caveats():
+    timing = time_call(lambda number: None, StepTimer(), QUICK, started=0.0)
+    hot = GpuState(1200, 1593, 91, 350.0, 100, ("power cap", "temperature (hardware)"))
+    cool = GpuState(None, None, None, None, None, None)
+    assert caveats(timing, None, None, None) == []
+    assert caveats(timing, [], cool, cool) == []
+    assert caveats(timing, [17], cool, hot) == [
+        "other processes on the GPU",
+        "slowed down by power cap, temperature (hardware)",
+    ]
+    late = dataclasses.replace(timing, host_share=0.95, trend=0.08, jumps=1)
+    assert caveats(late, None) == ["drifting", "host-bound", "the clock jumped"]
+
+
+def test_a_stored_latency_is_the_same_only_under_the_whole_key():
+    net, objective = nn.Linear(4, 2), LatencyEager(CPU, timer=StepTimer())
+    one = Candidate(Architecture({"width": 1}), net, (4,), 2, CPU)
+    measured = Measurement.from_dict(json.loads(json.dumps(objective.measure(one).to_dict())))
+    assert objective.is_same(one, measured)
+    assert not objective.is_same(dataclasses.replace(one, architecture=Architecture({"width": 2})), measured)
+    assert not objective.is_same(dataclasses.replace(one, input_shape=(5,)), measured)
+    assert not LatencyEager(CPU, timer=StepTimer(), batch=2).is_same(one, measured)
+    for field, value in (("driver", "580.1"), ("uuid", "another"), ("power_cap_w", 300.0), ("protocol", 1)):
+        objective.key = dataclasses.replace(LatencyEager(CPU, timer=StepTimer()).key, **{field: value})
+        assert not objective.is_same(one, measured), field
 
 
 def test_real_clocks_time_a_real_network():

@@ -120,7 +120,7 @@ def test_our_sampler_lets_pruned_trainings_go_on(tiny):
     pruning = Pruning(PausesAll(), control_share=0.0)
     load = partial(load_named, "nsga2")
     assert replay_search(tiny, load, SamplerOptions(seed=1), 12, pruning).complete.sum() == 10
-    trace = replay_search(tiny, load, SamplerOptions(seed=1), 16, replace(pruning, thaw=True))
+    trace = replay_search(tiny, load, SamplerOptions(seed=1), 24, replace(pruning, thaw=True))
     assert trace.pruning.thawed > 1
     assert trace.complete.sum() == 10 + trace.pruning.thawed
     for row in set(trace.rows.tolist()):

@@ -312,7 +312,7 @@ def test_the_time_of_one_trial_is_taken_warm_and_of_all_epochs(tiny, monkeypatch
     setup = configure("space.py:Tiny", "blobs.npz", ("error", "params"), sampler="grid", epochs=40)
     calls = []
 
-    def evaluate(record, changed, known, out_of_time):
+    def evaluate(record, changed, *_):
         calls.append(changed.epochs)
         record.seconds.update(build=0.5, training=9.0 if len(calls) == 1 else 0.1)
         return Outcome("complete", trained=True), None
@@ -410,7 +410,7 @@ def test_an_interrupted_study_is_not_begun_anew(searched, monkeypatch):
 
 
 def test_a_batch_without_latency_is_refused(searched):
-    with pytest.raises(UserInputError, match="only latency is timed in batches"):
+    with pytest.raises(UserInputError, match="only what is timed"):
         searched(batch=8)
 
 

@@ -1,0 +1,184 @@
+"""Who may use a device: one alone, to time on it, or several at once, to train on it.
+
+Files beside each other, in a folder that every process of this machine finds (``NAS_MOO_LEASES`` names another, such as
+one that several containers share), keyed by the GPU or the host's processor:
+
+- ``KEY.turn``: who times holds its lock, and who wants to train takes it for a moment, in passing. So a process that
+  waits for its turn to time keeps new trainings from beginning, and no training can starve it;
+- ``KEY.PID-N.member``: each training holds the lock of its own file. Who times waits until nobody holds one.
+
+The operating system drops a lock when its process ends, whatever it dies of: a file that is left behind is no lease.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from nas_moo.device import fingerprint
+from nas_moo.errors import MachineError
+
+VARIABLE = "NAS_MOO_LEASES"
+TIMEOUT_S = 3600.0
+_POLL_S = 0.02
+_MODE = 0o666  # the lease is between all users of the machine
+_COUNTER = itertools.count()
+
+
+class Share:
+    """A training's part of a device, which it offers for timings between two epochs."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._path = lease.folder / f"{lease.key}.{os.getpid()}-{next(_COUNTER)}.member"
+        self._lock = FileLock(self._path, mode=_MODE)
+
+    def pause(self) -> None:
+        """Let those who wait to time have the device, and take part again after them.
+
+        Raises:
+            MachineError: they hold it for longer than the lease's time-out.
+        """
+        self.leave()
+        self.enter()
+
+    def enter(self) -> None:
+        """Take part, once nobody times."""
+        with self._lease.turn():
+            self._lock.acquire(poll_interval=_POLL_S)
+
+    def leave(self) -> None:
+        """Take part no longer."""
+        self._path.unlink(missing_ok=True)  # first: nobody may find a file whose lock is free and take it for a death
+        self._lock.release()
+
+
+class Lease:
+    """The right to use one device.
+
+    Args:
+        device: A CPU is the whole machine's; a GPU is known by its UUID, whatever its index here.
+        timeout_s: How long to wait for others; default an hour, the longest epoch that a timing waits for.
+        folder: Of the files; default ``NAS_MOO_LEASES``, or one in the folder for temporary files.
+    """
+
+    def __init__(self, device: torch.device, *, timeout_s: float | None = None, folder: Path | None = None) -> None:
+        self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
+        self.key = _key(device)
+        self.folder = folder or _folder()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the device to oneself, to time on it.
+
+        Raises:
+            MachineError: others hold it for longer than the time-out; the message names their processes.
+        """
+        deadline = time.monotonic() + self.timeout_s
+        with self.turn():
+            while held := self.members():
+                if time.monotonic() >= deadline:
+                    raise self._timed_out(held, "train")
+                time.sleep(_POLL_S)
+            yield
+
+    @contextmanager
+    def shared(self) -> Iterator[Share]:
+        """Use the device together with others, and with nobody who times."""
+        self._make_folder()
+        share = Share(self)
+        share.enter()
+        try:
+            yield share
+        finally:
+            share.leave()
+
+    def members(self) -> frozenset[int]:
+        """The processes that share the device now; files of dead ones are removed.
+
+        To be asked while the device is had alone: a file that is being made is not locked yet.
+        """
+        alive = set()
+        for path in self.folder.glob(f"{self.key}.*.member"):
+            if _is_held(path):
+                alive.add(int(path.name.removeprefix(f"{self.key}.").partition("-")[0]))
+            else:
+                path.unlink(missing_ok=True)
+        return frozenset(alive)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the turn, with this process named in the file beside it."""
+        self._make_folder()
+        path = self.folder / f"{self.key}.turn"
+        try:
+            with FileLock(path, mode=_MODE, timeout=self.timeout_s, poll_interval=_POLL_S):
+                self._write_holder(str(os.getpid()))
+                yield
+        except Timeout as error:
+            raise self._timed_out(self._holder(), "time") from error
+
+    def _holder(self) -> frozenset[int]:
+        with suppress(OSError, ValueError):
+            return frozenset({int(self._holder_path.read_text())})
+        return frozenset()
+
+    @property
+    def _holder_path(self) -> Path:
+        return self.folder / f"{self.key}.holder"
+
+    def _write_holder(self, text: str) -> None:
+        """For a message alone, so that a file of another user, or a full disk, is no reason to stop."""
+        with suppress(OSError):
+            self._holder_path.write_text(text)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(PermissionError):  # another user made it, and gave it to all
+                self.folder.chmod(0o777)
+        except OSError as error:
+            raise MachineError(
+                f"the leases of this machine's devices cannot be kept here ({error.strerror})",
+                value=str(self.folder),
+                do=f"Name a folder that can be written with {VARIABLE}.",
+            ) from error
+
+    def _timed_out(self, processes: frozenset[int], what: str) -> MachineError:
+        told = ", ".join(map(str, sorted(processes))) or "unknown"
+        return MachineError(
+            f"{self.device} is in use: processes of nas-moo {what} on it, and have not let go for {self.timeout_s:g} s",
+            value=f"process {told}",
+            do="Wait until they have ended, stop them, or take another --device.",
+        )
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "nas-moo-leases")
+
+
+def _key(device: torch.device) -> str:
+    """Fit for a file name: a GPU by its UUID; a CPU, and what has no UUID, by its host."""
+    if device.type == "cuda" and (uuid := fingerprint(device).uuid):
+        return f"gpu-{re.sub(r'[^0-9A-Za-z-]', '', uuid)}"
+    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+    return f"{device.type}{device.index or ''}-{host}"
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0, mode=_MODE):
+            return False
+    except Timeout:
+        return True

@@ -1,0 +1,139 @@
+"""What is deployed: the network by ONNX Runtime, and by TensorRT. For finalists: each takes seconds to be built."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from nas_moo.errors import UserInputError
+from nas_moo.objectives.modes import Call, Mode, ModeError, require_same
+
+
+def _onnx_runtime() -> str:
+    for package in ("onnx", "onnxscript"):
+        _needed(package, "latency_onnx", "onnx")
+    return f"onnxruntime {_needed('onnxruntime', 'latency_onnx', 'onnx').__version__}"
+
+
+def _tensorrt() -> str:
+    return f"torch_tensorrt {_needed('torch_tensorrt', 'latency_trt', 'trt').__version__}"
+
+
+def _needed(package: str, objective: str, extra: str) -> Any:
+    """Import a package of an extra.
+
+    Raises:
+        UserInputError: it is not installed, or does not fit what is.
+    """
+    try:
+        return importlib.import_module(package)
+    except (ImportError, RuntimeError, OSError) as error:  # a wheel for another PyTorch or CUDA fails in each way
+        raise UserInputError(
+            f"{objective} needs {package}, which cannot be imported here ({error})",
+            value=package,
+            do=f'Install it with: pip install "nas-moo[{extra}]".',
+        ) from error
+
+
+def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
+    expected = model(inputs[0])
+    device = inputs[0].device
+    runtime = _needed("onnxruntime", "latency_onnx", "onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cpu":
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+    else:
+        stream = torch.cuda.current_stream(device).cuda_stream
+        cuda = {"device_id": device.index or 0, "user_compute_stream": str(stream)}  # the one that our events are on
+        providers = [("CUDAExecutionProvider", cuda)]
+        if "CUDAExecutionProvider" not in runtime.get_available_providers():
+            raise UserInputError(
+                "this ONNX Runtime has no CUDA provider",
+                value=", ".join(runtime.get_available_providers()),
+                do="Install onnxruntime-gpu in place of onnxruntime.",
+            )
+    session = runtime.InferenceSession(_exported(model, inputs[0]), options, providers=providers)
+    run = _on_cpu(session, inputs) if device.type == "cpu" else _on_gpu(runtime, session, inputs)
+    found = session.run(None, {session.get_inputs()[0].name: inputs[0].cpu().numpy()})
+    require_same("the ONNX network", expected, [torch.from_numpy(f).to(device) for f in found], "float32")
+    return run
+
+
+def _exported(model: nn.Module, x: Tensor) -> bytes:
+    try:
+        with torch.inference_mode(False), torch.no_grad(), _quiet():
+            program = torch.onnx.export(model, (x.clone(),), dynamo=True, verbose=False)
+            return cast("bytes", program.model_proto.SerializeToString())  # type: ignore[union-attr]
+    except Exception as error:
+        raise ModeError(
+            f"this network cannot be exported to ONNX ({type(error).__name__}: {str(error).strip()[:200]})",
+            value=type(model).__name__,
+            do="Use operators that torch.onnx.export knows, or time it with --objective latency_eager.",
+        ) from error
+
+
+def _on_cpu(session: Any, inputs: Sequence[Tensor]) -> Call:
+    name, arrays = session.get_inputs()[0].name, [x.numpy() for x in inputs]
+    return lambda number: session.run(None, {name: arrays[number % len(arrays)]})
+
+
+def _on_gpu(runtime: Any, session: Any, inputs: Sequence[Tensor]) -> Call:
+    """Inputs and outputs stay on the GPU, and nothing waits for it within a call."""
+    bindings, index = [], inputs[0].device.index or 0
+    for x in inputs:
+        binding = session.io_binding()
+        binding.bind_input(session.get_inputs()[0].name, "cuda", index, "float32", tuple(x.shape), x.data_ptr())
+        for output in session.get_outputs():
+            binding.bind_output(output.name, "cuda", index)
+        bindings.append(binding)
+    options = runtime.RunOptions()
+    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return lambda number: session.run_with_iobinding(bindings[number % len(bindings)], options)
+
+
+def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
+    expected = model(inputs[0])
+    compiler = _needed("torch_tensorrt", "latency_trt", "trt")
+    stack.callback(torch.compiler.reset)
+    try:
+        with torch.inference_mode(False), torch.no_grad(), _quiet():
+            engine = compiler.compile(
+                model, ir="dynamo", inputs=[inputs[0].clone()], enabled_precisions={torch.float32, torch.float16}
+            )
+        found = engine(inputs[0])
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise ModeError(
+            f"TensorRT cannot build this network ({type(error).__name__}: {str(error).strip()[:200]})",
+            value=type(model).__name__,
+            do="Time it with --objective latency, or see which operators Torch-TensorRT knows.",
+        ) from error
+    require_same("the TensorRT engine", expected, found, "float16")
+    return lambda number: engine(inputs[number % len(inputs)])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters tell their progress at warning level and on standard output."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+ONNX = Mode("latency_onnx", "ONNX Runtime latency", "ONNX Runtime", ("cpu", "cuda"), _onnx, runtime=_onnx_runtime)
+TRT = Mode("latency_trt", "TensorRT latency", "TensorRT engine", ("cuda",), _trt, "float16", _tensorrt)

@@ -1,0 +1,84 @@
+"""Latencies of a search that were taken while something else used the device: marked, and taken again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nas_moo.evaluation import Evaluation
+from nas_moo.measurement import Measurement
+
+CONTENDED = "nas_moo:contended:"  # and a name of its own for each, so that no worker writes over another's
+CAVEAT = "contended"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A measurement that was taken under contention.
+
+    Attributes:
+        network: Digest of the network: several trials may have taken the measurement over.
+        objective: Its name.
+        first: The value that is in doubt.
+        again: What was measured afterwards; None where that failed.
+    """
+
+    network: str
+    objective: str
+    first: float
+    again: Measurement | None
+
+
+@dataclass(frozen=True)
+class Contention:
+    """What was measured between two timings of the reference network that do not agree.
+
+    Attributes:
+        drift: Change of the reference, relative to before.
+        doubts: One a measurement.
+    """
+
+    drift: float
+    doubts: tuple[Doubt, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contention as plain JSON."""
+        doubts = [{**vars(d), "again": d.again and d.again.to_dict()} for d in self.doubts]
+        return {"drift": self.drift, "doubts": doubts}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Contention:
+        """Read what ``to_dict`` wrote."""
+        read = (Doubt(**{**d, "again": d["again"] and Measurement.from_dict(d["again"])}) for d in record["doubts"])
+        return cls(record["drift"], tuple(read))
+
+
+def read_contentions(attributes: Mapping[str, Any]) -> list[Contention]:
+    """Those that a study's attributes hold."""
+    return [Contention.from_dict(v) for key, v in attributes.items() if key.startswith(CONTENDED)]
+
+
+def marked(evaluation: Evaluation, contentions: Iterable[Contention]) -> Evaluation:
+    """The trial with a caveat on each measurement that was taken under contention, and what it was the second time.
+
+    The first value stays: the search went on with it, and the weights that were kept are those of its front.
+    """
+    measurements = dict(evaluation.measurements)
+    network = evaluation.architecture.network_digest
+    for contention in contentions:
+        for doubt in contention.doubts:
+            known = measurements.get(doubt.objective)
+            if doubt.network == network and known is not None and known.value == doubt.first:
+                measurements[doubt.objective] = _with_caveat(known, doubt.again, contention.drift)
+    return dataclasses.replace(evaluation, measurements=measurements)
+
+
+def _with_caveat(first: Measurement, again: Measurement | None, drift: float) -> Measurement:
+    caveats = [*first.caveats, *([] if CAVEAT in first.caveats else [CAVEAT])]
+    details = {**first.details, "caveats": caveats, "reference_drift": drift}
+    if again is not None:
+        told = {"value": again.value, "low": again.low, "high": again.high, "caveats": list(again.caveats)}
+        details["repeated"] = told
+    return dataclasses.replace(first, details=details)

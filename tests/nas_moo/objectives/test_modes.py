@@ -1,0 +1,194 @@
+import dataclasses
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from nas_moo.errors import UserInputError
+from nas_moo.objectives import Candidate
+from nas_moo.objectives.latency import MODES, Latency, LatencyCompiled, LatencyEager, LatencyGraph, LatencyOnnx
+from nas_moo.objectives.modes import GRAPH, ModeError, require_same
+from nas_moo.objectives.timing import TimingPreset
+
+CPU = torch.device("cpu")
+QUICK = TimingPreset(name="quick", budget_s=0.02)
+
+
+class Noise(nn.Linear):
+    """Draws random numbers in evaluation mode, too."""
+
+    def forward(self, x):
+        return super().forward(x) + torch.randn(2)
+
+
+class Picky(nn.Linear):
+    """Fails whatever runs it."""
+
+    def forward(self, x):
+        raise ValueError("the forward failed")
+
+
+@pytest.fixture
+def net():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 36, 3)).train()
+
+
+@pytest.fixture
+def without_code(monkeypatch):
+    """torch.compile without the compiler, whose seconds are not ours to test."""
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model, **more: compile_(model, backend="eager", **more))
+
+
+def candidate(model, shape=(1, 8, 8)):
+    return Candidate(None, model, shape, 3, CPU)
+
+
+def test_each_mode_has_a_name_of_its_own():
+    assert list(MODES) == ["latency_eager", "latency", "latency_compiled", "latency_onnx", "latency_trt"]
+    assert len({mode.says for mode in MODES.values()}) == len(MODES)
+
+
+@pytest.mark.parametrize("name", ["latency", "latency_trt"])
+def test_a_mode_of_gpus_is_refused_elsewhere(name):
+    with pytest.raises(UserInputError, match=f"{name} cannot be measured on this device"):
+        Latency(MODES[name], CPU)
+
+
+def test_a_compiled_network_is_timed_and_left_as_it_was(net, without_code):
+    measured = LatencyCompiled(CPU, preset=QUICK).measure(candidate(net))
+    assert measured.details["key"]["mode"] == "latency_compiled"
+    assert measured.details["preparation_s"] > 0
+    assert net.training
+    assert "torch.compile" in measured.method
+    net(torch.randn(2, 1, 8, 8)).sum().backward()
+
+
+def test_more_networks_of_one_class_than_the_compiler_keeps_are_compiled(without_code):
+    for width in range(1, 12):
+        LatencyCompiled(CPU, preset=QUICK).measure(candidate(nn.Linear(4, width), (4,)))
+
+
+def test_a_network_that_does_not_compile_is_told_from_one_that_fails(net, monkeypatch):
+    def refuse(model, **more):
+        def run(x):
+            raise RuntimeError("no working C++ compiler")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", refuse)
+    with pytest.raises(ModeError, match=r"torch\.compile fails on this network .*no working C"):
+        LatencyCompiled(CPU, preset=QUICK).measure(candidate(net))
+    with pytest.raises(ValueError, match="the forward failed"):
+        LatencyCompiled(CPU, preset=QUICK).measure(candidate(Picky(4, 2), (4,)))
+
+
+def test_what_computes_another_function_is_not_timed(without_code):
+    with pytest.raises(ModeError, match="gives other outputs"):
+        LatencyCompiled(CPU, preset=QUICK).measure(candidate(Noise(4, 2), (4,)))
+
+
+def test_outputs_are_compared_whatever_they_are_held_in():
+    x = torch.tensor([1.0, -2.0])
+    require_same("it", {"a": x, "b": (x,)}, {"a": x + 1e-4, "b": (x,)}, "float32")
+    require_same("it", x, x + 0.05, "float16")
+    for other in (x + 0.05, x[:1], (x, x), torch.tensor([1.0, float("nan")])):
+        with pytest.raises(ModeError):
+            require_same("it", x, other, "float32")
+
+
+def test_a_network_that_cannot_be_captured_is_timed_eagerly_under_that_name(net):
+    """As on a GPU, where the capture fails."""
+
+    def fail(stack, model, inputs):
+        raise ModeError("this network cannot be captured as a CUDA graph (a sync)", value="Net", do="Mend it.")
+
+    graph = Latency(dataclasses.replace(GRAPH, devices=("cpu",), prepare=fail), CPU, preset=QUICK)
+    assert graph.name == "latency"
+    with pytest.raises(ModeError, match=r"a CUDA graph \(a sync\); it takes [\d.]+ (ms|µs) as latency_eager"):
+        graph.measure(candidate(net))
+
+
+def test_onnx_runtime_times_a_network_that_computes_the_same(net):
+    pytest.importorskip("onnxruntime", exc_type=ImportError)
+    measured = LatencyOnnx(CPU, preset=QUICK).measure(candidate(net))
+    assert measured.details["key"]["runtime"].startswith("onnxruntime ")
+    assert "ONNX Runtime" in measured.method
+    assert measured.value > 0
+    assert net.training
+    net(torch.randn(2, 1, 8, 8)).sum().backward()
+
+
+@pytest.mark.parametrize(("name", "package", "extra"), [("latency_onnx", "onnxruntime", "onnx")])
+def test_what_is_missing_is_named_with_how_to_install_it(monkeypatch, name, package, extra):
+    for module in ("onnx", "onnxscript"):
+        monkeypatch.setitem(sys.modules, module, sys)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserInputError, match=f"{name} needs {package}") as raised:
+        Latency(MODES[name], CPU)
+    assert f"nas-moo[{extra}]" in raised.value.do
+
+
+def test_tensorrt_is_refused_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
+    with pytest.raises(UserInputError, match="latency_trt needs torch_tensorrt") as raised:
+        MODES["latency_trt"].runtime()
+    assert "nas-moo[trt]" in raised.value.do
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+class TestOnAGpu:
+    device = torch.device("cuda", 0)
+
+    def on_the_gpu(self, model, shape=(3, 32, 32)):
+        return Candidate(None, model, shape, 3, self.device)
+
+    def convolutions(self, depth=12):
+        layers = [nn.Conv2d(3, 32, 3, padding=1)]
+        for _ in range(depth):
+            layers += [nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 32 * 32, 3)).train()
+
+    def test_a_replayed_graph_is_no_slower_than_eager(self):
+        net = self.convolutions()
+        eager = LatencyEager(self.device).measure(self.on_the_gpu(net))
+        graph = LatencyGraph(self.device).measure(self.on_the_gpu(net))
+        assert graph.value <= eager.value * 1.02
+        assert graph.details["key"]["mode"] == "latency"
+        assert graph.details["host_share"] is not None
+        assert not graph.details["host_bound"]
+        assert {p.device for p in net.parameters()} == {CPU}
+        assert net.training
+
+    def test_a_network_that_waits_for_the_gpu_is_not_captured_and_the_gpu_goes_on(self):
+        class Waits(nn.Linear):
+            def forward(self, x):
+                return super().forward(x) * float(x.sum().item() > 0)
+
+        with pytest.raises(ModeError, match="as latency_eager"):
+            LatencyGraph(self.device).measure(self.on_the_gpu(Waits(4, 2), (4,)))
+        assert LatencyGraph(self.device).measure(self.on_the_gpu(nn.Linear(4, 2), (4,))).value > 0
+
+    def test_rotating_inputs_are_all_replayed(self):
+        seen = LatencyGraph(self.device, preset=TimingPreset(inputs=3)).measure(self.on_the_gpu(nn.Linear(4, 2), (4,)))
+        assert seen.details["converged"] in (True, False)
+
+    def test_a_compiled_network_on_the_gpu(self):
+        measured = LatencyCompiled(self.device).measure(self.on_the_gpu(self.convolutions(2)))
+        assert measured.details["preparation_s"] > 0
+
+    @pytest.mark.parametrize("name", ["latency_onnx", "latency_trt"])
+    def test_the_runtimes_on_the_gpu(self, name):
+        try:
+            objective = Latency(MODES[name], self.device)
+        except UserInputError as absent:
+            pytest.skip(str(absent))
+        assert objective.measure(self.on_the_gpu(self.convolutions(2))).value > 0
+
+    def test_a_cold_cache_is_slower(self):
+        net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(4)])
+        warm = LatencyGraph(self.device).measure(self.on_the_gpu(net, (1024,)))
+        cold = LatencyGraph(self.device, cold_cache=True).measure(self.on_the_gpu(net, (1024,)))
+        assert cold.value > warm.value

@@ -1,0 +1,269 @@
+"""Timing in a search: alone on the device, watched, under one key; and networks that cannot be timed."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import nas_moo
+from nas_moo.errors import MachineError, SpaceError, StudyMismatchError
+from nas_moo.objectives import latency as latency_module
+from nas_moo.objectives import load_objective
+from nas_moo.objectives.reference import Drift, Reference
+from nas_moo.study import alone as alone_module
+
+TIMED = ("error", "latency")
+HOLDER = """
+import sys, torch
+from nas_moo.lease import Lease
+with Lease(torch.device("cpu")).alone():
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+FAULTY = '''
+import torch
+from torch import nn
+from space import Tiny
+
+
+class Large(Tiny):
+    """Its deepest networks do not fit."""
+
+    def build(self, architecture, input_shape, n_classes):
+        network = super().build(architecture, input_shape, n_classes)
+        if architecture["depth"] == 2:
+            def refuse(module, arguments):
+                raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {architecture['width_0']} GiB")
+            network.register_forward_pre_hook(refuse)
+        return network
+
+
+class Named(Tiny):
+    def build(self, architecture, input_shape, n_classes):
+        return Wrapped(super().build(architecture, input_shape, n_classes))
+
+
+class Wrapped(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return {"logits": self.network(x)}
+
+
+class Two(Tiny):
+    def build(self, architecture, input_shape, n_classes):
+        return Pair()
+
+
+class Pair(nn.Module):
+    def forward(self, image, text):
+        return image
+'''
+
+
+@pytest.fixture
+def faulty(tiny):
+    (tiny / "faulty.py").write_text(FAULTY)
+    return "faulty.py"
+
+
+@pytest.fixture(autouse=True)
+def reference(monkeypatch):
+    """Let the reference network take these times, one after another; it never changes where a test says nothing."""
+    left = []
+    monkeypatch.setattr(Reference, "time", lambda self: left.pop(0) if left else 1.0)
+
+    def reference(*milliseconds):
+        left[:] = milliseconds
+        return left
+
+    return reference
+
+
+def caveats(result):
+    rows = result.measurements[result.measurements["objective"] == "latency_eager"]
+    return {n: "contended" in d.get("caveats", ()) for n, d in zip(rows["number"], rows["details"], strict=True)}
+
+
+def test_a_reference_that_stays_marks_nothing_and_is_timed_at_start_and_end(searched, reference):
+    left = reference(1.0, 1.019, 9.9)
+    events = []
+    searched(objectives=TIMED, trials=3, listener=events.append)
+    assert left == [9.9]
+    assert not [e for e in events if e["event"] == "contended"]
+
+
+def test_a_reference_that_moves_marks_the_models_and_times_them_again(searched, reference, monkeypatch):
+    monkeypatch.setattr(alone_module, "EVERY", 2)
+    reference(1.0, 1.01, 1.2, 1.21)
+    events, of_two = [], {"depth": 2, "learning_rate": 0.1}
+    networks = [{**of_two, "width_0": a, "width_1": b} for a in (2, 8) for b in (2, 8)]
+    result = searched(objectives=TIMED, trials=4, seed_architectures=networks, listener=events.append)
+    (told,) = [e for e in events if e["event"] == "contended"]
+    assert told["drift"] == pytest.approx(1.2 / 1.01 - 1)
+    rows = result.measurements[result.measurements["objective"] == "latency_eager"].merge(
+        result.trials[["number", "network_digest"]], on="number"
+    )
+    assert len(told["networks"]) == 2 < rows["network_digest"].nunique() == 4
+    for _, row in rows.iterrows():
+        details = row["details"]
+        assert ("repeated" in details) is (row["network_digest"] in told["networks"])
+        if "repeated" in details:
+            assert "contended" in details["caveats"]
+            assert details["repeated"]["low"] <= details["repeated"]["value"] <= details["repeated"]["high"]
+            assert details["reference_drift"] == told["drift"]
+    assert rows["value"].tolist() == result.trials["latency_eager"].tolist()
+
+
+def test_a_network_that_fails_the_second_time_is_marked_all_the_same(searched, reference, monkeypatch):
+    reference(1.0, 2.0)
+
+    def fail(self, architecture, objective):
+        raise RuntimeError("not again")
+
+    monkeypatch.setattr("nas_moo.study.worker.Worker.measure_again", fail)
+    found = caveats(searched(objectives=TIMED, trials=3))
+    assert all(found.values())
+
+
+def test_the_reference_is_the_same_network_everywhere(monkeypatch):
+    monkeypatch.undo()
+    first, second = (Reference(load_objective("latency", device=torch.device("cpu"))) for _ in range(2))
+    assert first.time() == pytest.approx(second.time(), rel=0.9)
+    weights = [r._candidate.model.state_dict() for r in (first, second)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_drift_is_relative_to_before():
+    assert not Drift(1.0, 1.019).is_contended
+    assert Drift(1.0, 0.97).is_contended
+
+
+def test_nothing_is_watched_where_nothing_is_timed(searched, reference):
+    left = reference(1.0)
+    searched(objectives=("error", "params"), trials=2)
+    assert left == [1.0]
+
+
+def test_a_training_pauses_after_each_epoch_for_those_who_wait(searched, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("nas_moo.lease.Share.pause", lambda share: pauses.append(share))
+    result = searched(trials=2, epochs=3)
+    assert len(pauses) == 6
+    assert (result.trials["seconds_waiting"] >= 0).all()
+
+
+def test_a_device_in_use_stops_the_search_with_the_process_that_holds_it(searched, monkeypatch):
+    monkeypatch.setattr("nas_moo.lease.TIMEOUT_S", 0.1)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        with pytest.raises(MachineError, match="cpu is in use") as raised:
+            searched(objectives=TIMED, trials=2)
+        assert raised.value.value == f"process {holder.pid}"
+        assert nas_moo.load_study("Tiny-blobs").trials["state"].tolist() == ["interrupted"]
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdin.close()
+        holder.stdout.close()
+    assert searched(objectives=TIMED, trials=2).done == 2
+
+
+def test_a_study_is_not_resumed_under_another_power_cap(searched, monkeypatch):
+    searched(objectives=TIMED, trials=1)
+    real = latency_module.measurement_key
+    monkeypatch.setattr(
+        latency_module, "measurement_key", lambda *a, **k: dataclasses.replace(real(*a, **k), power_cap_w=250.0)
+    )
+    with pytest.raises(StudyMismatchError, match=r"conditions of measurement.*power_cap_w: None"):
+        searched(objectives=TIMED, trials=2)
+
+
+def test_a_stored_latency_of_another_device_is_no_hit(searched, monkeypatch):
+    """As where a database was copied: the network is known, its key is another, and it is timed here."""
+    searched(objectives=TIMED, trials=4)
+    real = latency_module.Latency.is_same
+    asked = []
+
+    def elsewhere(self, candidate, known):
+        asked.append(real(self, candidate, known))
+        return False
+
+    monkeypatch.setattr(latency_module.Latency, "is_same", elsewhere)
+    result = searched(objectives=TIMED, trials=10)
+    assert asked
+    assert all(asked)
+    networks = result.trials.groupby("network_digest")["latency_eager"].nunique()
+    assert networks.max() > 1
+
+
+def test_a_front_from_two_keys_is_refused(searched):
+    result = searched(objectives=TIMED, trials=4)
+    assert len(result.front())
+    rows = result.measurements.index[result.measurements["objective"] == "latency_eager"]
+    key = json.loads(json.dumps(result.measurements.at[rows[-1], "details"]["key"]))
+    result.measurements.at[rows[-1], "details"]["key"] = key | {"uuid": "GPU-2"}
+    fresh = dataclasses.replace(result)  # whatever was cached is gone
+    for read in (fresh.front, fresh.choose, lambda: fresh.report("never")):
+        with pytest.raises(StudyMismatchError, match="under more than one key") as raised:
+            read()
+    assert "uuid" in str(raised.value.value)
+
+
+def test_a_network_without_memory_fails_its_trial_frees_it_and_the_next_one_runs(searched, faulty, monkeypatch):
+    freed = []
+    monkeypatch.setattr("nas_moo.study.worker.free_memory", freed.append)
+    result = searched(space=f"{faulty}:Large", objectives=TIMED, trials=4, sampler="random", seed=3)
+    failed = result.trials[result.trials["state"] == "failed"]
+    assert len(failed)
+    assert set(failed["kind"]) == {"oom"}
+    assert failed["reason"].str.contains("out of memory").all()
+    assert len(freed) == len(failed)
+    complete = result.trials[result.trials["state"] == "complete"]
+    assert len(complete) == 4
+    assert failed["number"].min() < complete["number"].max()
+
+
+def test_memory_is_given_back_to_the_gpu(monkeypatch):
+    from nas_moo.device import free_memory
+
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    free_memory(torch.device("cpu"))
+    assert emptied == []
+    free_memory(torch.device("cuda", 0))
+    assert emptied == [True]
+
+
+def test_a_network_that_returns_a_dictionary_is_told_what_to_return(searched, faulty):
+    with pytest.raises(SpaceError) as raised:
+        searched(space=f"{faulty}:Named", objectives=TIMED)
+    assert "output is not (batch, n_classes)" in raised.value.value
+    assert "dict" in raised.value.value
+
+
+def test_a_network_of_several_inputs_is_told_so(searched, faulty):
+    with pytest.raises(SpaceError) as raised:
+        searched(space=f"{faulty}:Two", objectives=TIMED)
+    assert "several inputs: 'image, text'" in raised.value.value
+
+
+def test_a_limit_may_name_a_percentile(searched):
+    """Calls are timed one by one then, so that quick networks have percentiles, too."""
+    result = searched(objectives=TIMED, trials=3, max={"latency_p95": "5s"})
+    rows = result.measurements[result.measurements["objective"] == "latency_eager"]
+    assert "one by one" in rows["method"].iloc[0]
+    p95 = [d["p95"] for d in rows["details"]]
+    assert all(p is not None and p > 0 for p in p95)
+    assert result.choose(max={"latency_p95": max(p95) * 1.01}).feasible
+    assert not result.choose(max={"latency_p95": min(p95) * 0.5}).feasible
+    assert "latency_eager_p95" in result.choose(max={"latency_p95": min(p95) * 0.5}).reason
+    screened = searched(objectives=TIMED, trials=1, max={"latency_p95": "1us"}, study="tight", time_limit=3)
+    assert set(screened.trials["kind"]) == {"budget:latency_eager_p95"}
+    assert screened.trials["reason"].str.contains("latency_eager_p95 at least").all()

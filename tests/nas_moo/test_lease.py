@@ -1,0 +1,144 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from nas_moo.errors import MachineError
+from nas_moo.lease import Lease
+
+CPU = torch.device("cpu")
+OTHER = """
+import sys, torch
+from pathlib import Path
+from nas_moo.lease import Lease
+with getattr(Lease(torch.device("cpu"), folder=Path(sys.argv[1])), sys.argv[2])():
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def lease(tmp_path):
+    """Makes leases on one device."""
+
+    def lease(timeout_s=10.0):
+        return Lease(CPU, timeout_s=timeout_s, folder=tmp_path / "leases")
+
+    return lease
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Starts another process that holds the lease until its input ends."""
+    started = []
+
+    def other(how):
+        process = subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(tmp_path / "leases"), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        started.append(process)
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    yield other
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_trainings_share_a_device(lease):
+    with lease().shared(), lease().shared():
+        assert lease().members() == {os.getpid()}
+    assert lease().members() == set()
+
+
+@pytest.mark.parametrize(("held", "wanted", "what"), [("alone", "alone", "time"), ("shared", "alone", "train")])
+def test_a_device_in_use_is_told_with_the_process_that_holds_it(lease, other, held, wanted, what):
+    process = other(held)
+    expected = pytest.raises(MachineError, match=f"cpu is in use: processes of nas-moo {what} on it")
+    with expected as raised, getattr(lease(0.1), wanted)():
+        pass
+    assert raised.value.value == f"process {process.pid}"
+    assert raised.value.exit_code == 4
+
+
+def test_nobody_trains_while_another_times(lease, other):
+    process = other("alone")
+    with pytest.raises(MachineError, match=r"time on it, and have not let go for 0\.1 s"), lease(0.1).shared():
+        pass
+    process.stdin.close()
+    process.wait(timeout=10)
+    with lease().shared():
+        pass
+
+
+@pytest.mark.parametrize("how", ["alone", "shared"])
+def test_what_a_dead_process_left_behind_is_no_lease(lease, other, how):
+    process = other(how)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    assert list(lease().folder.glob("*.turn" if how == "alone" else "*.member"))
+    with lease(0.5).alone():
+        assert lease().members() == set()
+    assert not list(lease().folder.glob("*.member"))
+
+
+def test_a_training_lets_those_who_wait_time_between_two_epochs(lease):
+    """Who times waits for the end of the epoch, not of the training; and the training waits for the timing."""
+    events, wants = [], threading.Event()
+
+    def timing():
+        wants.set()
+        with lease().alone():
+            events.append("timed")
+            time.sleep(0.1)
+            events.append("timed to the end")
+
+    with lease().shared() as share:
+        thread = threading.Thread(target=timing)
+        thread.start()
+        wants.wait()
+        time.sleep(0.1)
+        events.append("epoch 1")
+        share.pause()
+        events.append("epoch 2")
+    thread.join()
+    assert events == ["epoch 1", "timed", "timed to the end", "epoch 2"]
+
+
+def test_a_pause_that_nobody_uses_costs_little(lease):
+    with lease().shared() as share:
+        share.pause()
+        begun = time.perf_counter()
+        for _ in range(50):
+            share.pause()
+        assert (time.perf_counter() - begun) / 50 < 0.01
+
+
+def test_a_failure_gives_the_device_back(lease):
+    for how in ("alone", "shared"):
+        with pytest.raises(ValueError, match="inside"), getattr(lease(), how)():
+            raise ValueError("inside")
+    with lease(0.1).alone():
+        pass
+
+
+def test_two_devices_have_two_leases(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "named"))
+    cpu, other = Lease(CPU), Lease(torch.device("mps", 0))
+    assert cpu.folder == other.folder == tmp_path / "named"
+    with cpu.alone(), Lease(torch.device("mps", 0), timeout_s=0.1).alone():
+        assert cpu.key != other.key
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MachineError, match="cannot be kept here"), Lease(CPU, folder=tmp_path / "file" / "x").alone():
+        pass
