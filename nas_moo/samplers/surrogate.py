@@ -78,10 +78,16 @@ class GaussianProcess:
         self._center, self._scale = float(target.mean()), max(float(target.std()), 1e-9)
         self._target = (target - self._center) / self._scale
         self._extra = np.zeros(len(target)) if noise is None else noise / self._scale**2
-        kernel = Kernel(self._axes(points, self._costs), self._linear(self._costs), self.logs)
+        axes, linear = self._axes(points, self._costs), self._linear(self._costs)
+        kernel = Kernel(axes, linear, self.logs)
         if learn:
             kernel = self._learn(kernel)
-        self._factor = _cholesky(kernel.mixed(self.logs), self._noise(self.logs))
+        try:
+            self._factor = _cholesky(kernel.mixed(self.logs), self._noise(self.logs))
+        except np.linalg.LinAlgError:  # what suited fewer points may be too free of noise for these: begin anew
+            self.logs = self._start.copy()
+            kernel = Kernel(axes, linear, self.logs)
+            self._factor = _cholesky(kernel.mixed(self.logs), self._noise(self.logs))
         self._weights = cho_solve((self._factor, True), self._target, check_finite=False)
 
     @property

@@ -230,6 +230,18 @@ def test_exact_targets_do_not_make_the_noise_vanish():
     assert LEAST_NOISE <= math.exp(model.logs[-1]) < 10 * LEAST_NOISE
 
 
+def test_hyperparameters_that_suit_the_points_no_longer_are_given_up():
+    """Points so alike, and so little noise, that no factor of their kernel exists."""
+    codes = Codes(LINE)
+    model = GaussianProcess(codes, 0, np.random.default_rng(0))
+    points, none = rows(codes, *[0, 100, 200] * 30), np.zeros((90, 0))
+    model.logs[-1] = -60.0
+    model.logs[0] = 20.0
+    model.fit(points, none, points[:, 0], learn=False)
+    assert model.logs == pytest.approx(model._start)
+    assert model.mean(rows(codes, 100), none[:1]) == pytest.approx(0.25, abs=0.02)
+
+
 def test_a_target_with_noise_of_its_own_is_trusted_less():
     codes = Codes(LINE)
     model = GaussianProcess(codes, 0, np.random.default_rng(0))
