@@ -30,7 +30,6 @@ from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
-ROUNDS, PARENTS, CHILDREN = 2, 16, 64  # of the evolution of candidates
 RECENT = 50  # trainings that say what a new one costs, where pruned ones can go on
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
@@ -43,12 +42,10 @@ class Parts:
 
     Attributes:
         bred: Some candidates are children of the population, not all drawn evenly.
-        refined: The best candidates have children in their turn.
         linear: The surrogate has a linear part.
     """
 
     bred: bool = True
-    refined: bool = True
     linear: bool = True
 
 
@@ -77,7 +74,6 @@ class Screening:
         self._codes, self._problem, self._rng = codes, problem, rng
         self._log = np.array(problem.log, dtype=bool)
         self._most = self._scaled(np.array([problem.limits.get(name, np.inf) for name in problem.costs]))
-        self._rounds = ROUNDS if parts.refined else 0
         self._model = GaussianProcess(codes, len(problem.costs), rng, linear=parts.linear)
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
@@ -127,8 +123,10 @@ class Screening:
         if not self._explored:
             self._explored = True
             self._ask(self._shortlist(self._codes.uniform(EXPLORED, self._rng), is_known, EXPLORED))
-        ranked, promise = self._refined(rows, waiting)
-        chosen = self._shortlist(ranked, is_known, SHORTLIST)
+        points, costs = self._predicted(rows)
+        promise = self._fitted(waiting, costs)
+        ranking = np.argsort(-promise(points, costs), kind="stable")
+        chosen = self._shortlist(rows[ranking], is_known, SHORTLIST)
         if not chosen:
             return None
         points, told = self._ask(chosen)
@@ -148,23 +146,6 @@ class Screening:
         rates = promised / np.array([p.remaining for p in paused])
         first = int(np.argmax(rates))
         return paused[first] if rates[first] * float(np.mean(self._prices)) > max(best, 0.0) else None
-
-    def _refined(self, rows: Array, waiting: Array) -> tuple[Array, Callable[[Array, Array], Array]]:
-        """The candidates and children of the best of them, best first; and what tells it.
-
-        The surrogate is asked a thousand times faster than anybody trains: so the search for what it likes best is an
-        evolution of its own.
-        """
-        points, costs = self._predicted(rows)
-        promise = self._fitted(waiting, costs)
-        promised = promise(points, costs)
-        for _ in range(self._rounds):
-            best = np.argsort(-promised, kind="stable")[:PARENTS]
-            mothers, fathers = best[self._rng.integers(len(best), size=(2, CHILDREN))]
-            children = self._codes.bred(rows[mothers], rows[fathers], self._rng)
-            rows = np.concatenate([rows, children])
-            promised = np.r_[promised, promise(*self._predicted(children))]
-        return rows[np.argsort(-promised, kind="stable")], promise
 
     def _predicted(self, rows: Array) -> tuple[Array, Array]:
         """Points and predicted costs of genomes."""

@@ -156,7 +156,6 @@ ARMS: dict[str, Arm] = {
     "nsga2": Arm(named("nsga2"), ours=True, costs=True),
     "nsga2-no-screening": Arm(named("nsga2", screening=False), ours=True),
     "nsga2-no-breeding": Arm(with_parts(bred=False), ours=True, costs=True),
-    "nsga2-no-refining": Arm(with_parts(refined=False), ours=True, costs=True),
     "nsga2-no-linear": Arm(with_parts(linear=False), ours=True, costs=True),
     "random": Arm(named("random")),
     "grid": Arm(_GRID, start=False, distinct=ONCE, one_seed=True, unfit=_infinite),

@@ -12,23 +12,22 @@ from nas_moo.samplers import Problem
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.improvement import ToBeat, lognormal_improvement
-from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Parts, Screening
+from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Screening
 from nas_moo.samplers.surrogate import LEAST_NOISE, GaussianProcess, Kernel
 
 LINE = Genome(Integer("a", 0, 400))
 NONE = np.zeros((0, 1))
-AS_GIVEN = Parts(refined=False)  # the candidates have no children
 
 
 def nothing_known(_):
     return False
 
 
-def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None, parts=AS_GIVEN):
+def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None):
     """Screening after 12 trainings at a = 0, 10, ... 110: the larger, the better and the dearer."""
     problem = Problem(error=0, costs=("cost",), log=(True,), ask=ask, limits=limits or {})
     codes = Codes(LINE)
-    screening = Screening(codes, problem, np.random.default_rng(0), parts)
+    screening = Screening(codes, problem, np.random.default_rng(0))
     for a in range(0, 120, 10):
         screening.learn(codes.encode({"a": a}), np.array([0.6 - a / 250, 1.0 + a]))
     return screening, codes
@@ -157,20 +156,6 @@ def test_the_promising_candidate_is_chosen_and_a_few_are_asked_for():
     assert len(asked) == explored + 2 * SHORTLIST
 
 
-def test_children_of_the_best_candidates_promise_more_than_those():
-    genome = Genome(*[Integer(f"g{i}", 0, 3) for i in range(6)])
-    codes, rng = Codes(genome), np.random.default_rng(0)
-    screening = Screening(codes, Problem(0, ("cost",), (False,), lambda _: {}), rng)
-    for row in codes.uniform(40, rng):
-        screening.learn(row, np.array([0.5 - 0.07 * row.sum(), row[0]]))
-    candidates = codes.uniform(10, rng)
-    ranked, promise = screening._refined(candidates, np.zeros((0, 6)))
-    promised = promise(*screening._predicted(ranked))
-    assert promised[0] > 1.2 * promise(*screening._predicted(candidates)).max()
-    assert (np.diff(promised) <= 1e-12).all()
-    assert {tuple(row) for row in candidates} < {tuple(row) for row in ranked}
-
-
 def test_a_kernel_of_which_one_part_moved_is_the_kernel_of_those_hyperparameters():
     codes, rng = Codes(Genome(*[Integer(f"g{i}", 0, 9) for i in range(3)])), np.random.default_rng(0)
     points = codes.uniform(20, rng)
@@ -214,7 +199,7 @@ def test_what_another_worker_trains_promises_less():
 def test_errors_of_zero_below_it_and_all_alike_are_learned_from(error):
     problem = Problem(error=1, costs=("cost",), log=(False,), ask=lambda a: {"cost": float(a["a"])})
     codes = Codes(LINE)
-    screening = Screening(codes, problem, np.random.default_rng(0), AS_GIVEN)
+    screening = Screening(codes, problem, np.random.default_rng(0))
     for a in range(0, 120, 10):
         screening.learn(codes.encode({"a": a}), np.array([float(a), error(a)]))
     assert screening.best(rows(codes, 125, 250), nothing_known, NONE)["a"] in (125, 250)
