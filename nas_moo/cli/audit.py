@@ -61,6 +61,7 @@ def _of_study(parsed: argparse.Namespace) -> dict[str, Any]:
     found = audit_study(known.finished, audited(parsed.pruner, parsed.pruner_quantile))
     return {
         "study": result.name,
+        "unit": next((o.unit for o in result.objectives if o.stage == "trained"), ""),
         "complete": len(known.finished),
         "pruned": len(pruned_for_good(result)),
         "control_arm": None if arm is None else arm.to_dict(),
@@ -88,7 +89,7 @@ def _of_table(parsed: argparse.Namespace) -> dict[str, Any]:
         )
     fitted = np.random.default_rng(parsed.seed or 0).permutation(len(table))[:count]
     found = audit_table(rows, fitted, audited(parsed.pruner, parsed.pruner_quantile))
-    return {"table": table.name, "fitted_to": count, "pruners": [a.to_dict() for a in found]}
+    return {"table": table.name, "unit": "fraction", "fitted_to": count, "pruners": [a.to_dict() for a in found]}
 
 
 def audited(names: list[str], quantile: float | None) -> list[Any]:
@@ -114,7 +115,7 @@ def _print(document: dict[str, Any]) -> None:
             f"{document['study']}: {document['complete']} complete trainings, each judged by all others; "
             f"{document['pruned']} that were pruned are not among them\n"
         )
-    print_audits(document["pruners"])
+    print_audits(document["pruners"], document["unit"])
     if arm := document.get("control_arm"):
         shares = [arm[name] for name in ("nondominated", "below_bound")]
         told = [f"{s['hits']} of {s['n']} (95 %: {s['low']:.1%} to {s['high']:.1%})" for s in shares if s["n"]]
@@ -122,13 +123,15 @@ def _print(document: dict[str, Any]) -> None:
         print(f"\nControl arm: {', '.join(words) or 'no decision was overruled'}")
 
 
-def print_audits(audits: list[dict[str, Any]]) -> None:
-    """A line a pruner."""
-    print(f"{'pruner':<12} {'stopped':>8} {'epochs saved':>13} {'front lost':>11} {'volume lost':>12} {'regret':>8}")
+def print_audits(audits: list[dict[str, Any]], unit: str) -> None:
+    """A line a pruner; the regret of errors that are fractions is shown in points."""
+    scale, shown = (100, "points") if unit == "fraction" else (1, unit)
+    regret = f"regret ({shown})"
+    print(f"{'pruner':<12} {'stopped':>8} {'epochs saved':>13} {'front lost':>11} {'volume lost':>12} {regret:>16}")
     for row in audits:
-        regret = "-" if row["regret_lost"] is None else f"{row['regret_lost']:.4f}"
+        regret = "-" if row["regret_lost"] is None else f"{scale * row['regret_lost']:.2f}"
         lost = f"{row['front_lost']} of {row['front']}"
         print(
             f"{row['pruner']:<12} {row['stopped']:>8} {row['saved']:>13.1%} {lost:>11} "
-            f"{row['hypervolume_lost']:>12.2%} {regret:>8}"
+            f"{row['hypervolume_lost']:>12.2%} {regret:>16}"
         )
