@@ -19,7 +19,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from nas_moo.errors import MachineError
 VARIABLE = "NAS_MOO_LEASES"
 TIMEOUT_S = 3600.0
 _POLL_S = 0.02
+NOTICE_S = 10.0  # of waiting, before it is said for whom
 _MODE = 0o666  # the lease is between all users of the machine
 _COUNTER = itertools.count()
 
@@ -71,12 +72,21 @@ class Lease:
         device: A CPU is the whole machine's; a GPU is known by its UUID, whatever its index here.
         timeout_s: How long to wait for others; default an hour, the longest epoch that a timing waits for.
         folder: Of the files; default ``NAS_MOO_LEASES``, or one in the folder for temporary files.
+        say: Is told, once a wait, for which processes a timing waits.
     """
 
-    def __init__(self, device: torch.device, *, timeout_s: float | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        *,
+        timeout_s: float | None = None,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
         self.key = _key(device)
         self.folder = folder or _folder()
+        self._say = say
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -85,11 +95,15 @@ class Lease:
         Raises:
             MachineError: others hold it for longer than the time-out; the message names their processes.
         """
-        deadline = time.monotonic() + self.timeout_s
+        begun, said = time.monotonic(), False
         with self.turn():
             while held := self.members():
-                if time.monotonic() >= deadline:
+                waited = time.monotonic() - begun
+                if waited >= self.timeout_s:
                     raise self._timed_out(held, "train")
+                if waited >= NOTICE_S and not said:
+                    self._say(_waiting(held, "ends an epoch"))
+                    said = True
                 time.sleep(_POLL_S)
             yield
 
@@ -122,12 +136,20 @@ class Lease:
         """Hold the turn, with this process named in the file beside it."""
         self._make_folder()
         path = self.folder / f"{self.key}.turn"
+        lock = FileLock(path, mode=_MODE)
         try:
-            with FileLock(path, mode=_MODE, timeout=self.timeout_s, poll_interval=_POLL_S):
-                self._write_holder(str(os.getpid()))
-                yield
+            try:
+                lock.acquire(timeout=min(NOTICE_S, self.timeout_s), poll_interval=_POLL_S)
+            except Timeout:
+                self._say(_waiting(self._holder(), "has timed its network"))
+                lock.acquire(timeout=max(self.timeout_s - NOTICE_S, 0.0), poll_interval=_POLL_S)
         except Timeout as error:
             raise self._timed_out(self._holder(), "time") from error
+        try:
+            self._write_holder(str(os.getpid()))
+            yield
+        finally:
+            lock.release()
 
     def _holder(self) -> frozenset[int]:
         with suppress(OSError, ValueError):
@@ -162,6 +184,11 @@ class Lease:
             value=f"process {told}",
             do="Wait until they have ended, stop them, or take another --device.",
         )
+
+
+def _waiting(processes: frozenset[int], until: str) -> str:
+    told = ", ".join(map(str, sorted(processes))) or "unknown"
+    return f"waiting to time alone on the device, until process {told} {until}"
 
 
 def _folder() -> Path:

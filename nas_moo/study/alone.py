@@ -36,13 +36,18 @@ class Alone:
         setup: Of the search.
         repeat: Builds and measures a network again, after the reference has moved; None watches nothing.
         tell: Is handed each contention.
+        say: Is told for whom a timing waits.
     """
 
     def __init__(
-        self, setup: Setup, repeat: Repeat | None = None, tell: Callable[[Contention], None] = lambda found: None
+        self,
+        setup: Setup,
+        repeat: Repeat | None = None,
+        tell: Callable[[Contention], None] = lambda found: None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         latencies = [latency for o in setup.objectives if (latency := _latency(o)) is not None]
-        self.lease = Lease(setup.device)
+        self.lease = Lease(setup.device, say=say)
         self._reference = Reference(latencies[0]) if latencies and repeat is not None else None
         self._repeat, self._tell = repeat, tell
         self._before_ms: float | None = None

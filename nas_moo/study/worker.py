@@ -104,7 +104,7 @@ class Worker:
         self.distributions = distributions(self.genome)
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
-        self.alone = Alone(setup, self.measure_again, self.note_contention)
+        self.alone = Alone(setup, self.measure_again, self.note_contention, lambda text: log("note", text=text))
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))

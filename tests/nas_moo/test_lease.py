@@ -69,6 +69,17 @@ def test_a_device_in_use_is_told_with_the_process_that_holds_it(lease, other, he
     assert raised.value.exit_code == 4
 
 
+@pytest.mark.parametrize("held", ["alone", "shared"])
+def test_who_waits_for_long_says_for_whom(lease, other, held, monkeypatch):
+    monkeypatch.setattr("nas_moo.lease.NOTICE_S", 0.05)
+    holder, told = other(held), []
+    waiting = Lease(CPU, timeout_s=0.3, folder=lease().folder, say=told.append)
+    with pytest.raises(MachineError), waiting.alone():
+        pass
+    (said,) = told
+    assert f"until process {holder.pid} " in said
+
+
 def test_nobody_trains_while_another_times(lease, other):
     process = other("alone")
     with pytest.raises(MachineError, match=r"time on it, and have not let go for 0\.1 s"), lease(0.1).shared():
