@@ -6,6 +6,7 @@ import argparse
 import inspect
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from nas_moo.cli.options import Commands, add_allow_uncounted, add_json, print_json
@@ -132,15 +133,14 @@ def _built(function: Any, reference: str) -> Any:
             do="Name a function without arguments that returns a torch.nn.Module.",
         )
     try:
-        inspect.signature(function).bind()
+        with suppress(ValueError):  # of a function written in C nothing is known: it is asked by calling it
+            inspect.signature(function).bind()
     except TypeError as error:
         raise UserInputError(
             f"a function that builds a network needs arguments ({error})",
             value=reference,
             do="Write one that takes none: def build(): return Network(width=64).",
         ) from error
-    except ValueError:  # written in C: it is asked by calling it
-        pass
     try:
         return function()
     except (Exception, SystemExit) as error:

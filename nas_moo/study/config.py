@@ -17,11 +17,18 @@ from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.measurement import split_tail
 from nas_moo.objectives import Conditioned, Objective, load_objective
-from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, OPTUNA, WITH_QUANTILE, load_pruner
+from nas_moo.pruners import OPTUNA
 from nas_moo.pruners.control import check_share
-from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
+from nas_moo.study.options import (
+    check_objectives,
+    check_ranges,
+    check_sampler_options,
+    check_timing_options,
+    checked_pruner,
+    checked_quantile,
+)
 from nas_moo.study.seeds import SeedArchitectures, read_seeds
 from nas_moo.study.storage import FORMAT, check_study_name, default_study_name, now
 
@@ -30,8 +37,6 @@ if TYPE_CHECKING:
 
 DEFAULT_OBJECTIVES = ("error", "flops", "latency")
 LARGEST_SEED = 2**32 - 1  # what numpy's and scikit-learn's generators take
-MOST_THREADS = 1024
-ON_THE_DEVICE = ("latency", "throughput", "memory")
 VERSIONED = ("nas-moo", "torch", "optuna", "fvcore", "numpy", "pandas", "moocore", "scikit-learn")
 
 
@@ -209,18 +214,18 @@ def configure(
     Raises:
         UserInputError: something cannot be had; nothing was stored.
     """
-    _check_ranges(trials=trials, epochs=epochs, batch=batch, threads=threads)
+    check_ranges(trials=trials, epochs=epochs, batch=batch, threads=threads)
     if not 0 <= seed <= LARGEST_SEED:
         raise UserInputError("a seed is out of range", value=seed, do=f"Give --seed 0 to {LARGEST_SEED}.")
     if time_limit is not None and not time_limit > 0:
         raise UserInputError(
             "a time limit is not positive", value=time_limit, do="Give seconds, or text such as 10min."
         )
-    _check_sampler_options(sampler, population, grid_steps, screening=screening)
+    check_sampler_options(sampler, population, grid_steps, screening=screening)
     loaded = load_space(space)
     dataset = load_data(data)
     where = resolve_device(device)
-    _check_timing_options(objectives, batch=batch, precision=precision, cold_cache=cold_cache)
+    check_timing_options(objectives, batch=batch, precision=precision, cold_cache=cold_cache)
     if allow_uncounted and "flops" not in objectives:
         raise UserInputError(
             "only flops can leave operators uncounted", value="--allow-uncounted", do="Leave it out, or measure flops."
@@ -229,12 +234,12 @@ def configure(
     how: dict[str, Any] = {"batch": batch, "precision": precision, "cold_cache": cold_cache, "percentiles": percentiles}
     how["allow_uncounted"] = allow_uncounted
     measured = tuple(load_objective(o, device=where, **how) for o in objectives)
-    _check_objectives(measured)
+    check_objectives(measured)
     if validation != "holdout" and not any(o.stage == "trained" for o in measured):
         raise UserInputError(
             "nothing is trained here, so nothing is validated", value=validation, do="Leave out --validation."
         )
-    chosen = _pruner(pruner, pruner_quantile, control_share, measured, epochs, thaw=thaw)
+    chosen = checked_pruner(pruner, pruner_quantile, control_share, measured, epochs, thaw=thaw)
     setup = Setup(
         name=check_study_name(study) if study is not None else default_study_name(loaded.name, dataset.name),
         space=loaded,
@@ -252,7 +257,7 @@ def configure(
         screening=screening,
         seed_architectures=() if seed_architectures is None else read_seeds(seed_architectures, loaded.space.genome),
         pruner=chosen,
-        pruner_quantile=_quantile(chosen, pruner_quantile),
+        pruner_quantile=checked_quantile(chosen, pruner_quantile),
         control_share=check_share(control_share),
         thaw=thaw,
     )
@@ -265,82 +270,6 @@ def objective_info(objective: Objective) -> ObjectiveInfo:
     return ObjectiveInfo(
         objective.name, objective.unit, objective.label, objective.stage, objective.log, objective.method
     )
-
-
-def _check_sampler_options(sampler: str, population: int | None, grid_steps: int | None, *, screening: bool) -> None:
-    """Refuse what the sampler has no use for."""
-    if grid_steps is not None and sampler != "grid":
-        raise UserInputError("only the grid takes steps", value=f"--sampler {sampler}", do="Leave out --grid-steps.")
-    if population is not None and check_sampler(sampler) not in WITH_POPULATION:
-        raise UserInputError("this sampler has no population", value=sampler, do="Leave out --population.")
-    if not screening and sampler != "nsga2":
-        raise UserInputError("this sampler screens nothing", value=sampler, do="Leave out --no-screening.")
-
-
-def _pruner(
-    given: str | None,
-    quantile: float | None,
-    control_share: float | None,
-    objectives: Sequence[Objective],
-    epochs: int,
-    *,
-    thaw: bool,
-) -> str:
-    """The pruner, checked with its options: what is asked for is had, or refused."""
-    name = DEFAULT_PRUNER if given is None else given
-    load_pruner(name, quantile)
-    asked = {"--pruner": given not in (None, "never"), "--pruner-quantile": quantile is not None}
-    asked |= {"--control-share": control_share is not None, "--no-thaw": not thaw}
-    option = next((option for option, is_given in asked.items() if is_given), None)
-    if option is None:
-        return name
-    trained = sum(o.stage == "trained" for o in objectives)
-    if name == "never":
-        raise UserInputError("nothing is pruned here", value="--pruner never", do=f"Leave out {option}.")
-    if trained != 1:
-        raise UserInputError(
-            "a training is judged by one objective; here are others than one that need training",
-            value=[o.name for o in objectives if o.stage == "trained"],
-            do=f"Leave out {option}, or search with one of them.",
-        )
-    if epochs == 1:
-        raise UserInputError("a training of one epoch cannot be stopped early", value=1, do=f"Leave out {option}.")
-    return name
-
-
-def _quantile(pruner: str, given: float | None) -> float | None:
-    return DEFAULT_QUANTILE if given is None and pruner in WITH_QUANTILE else given
-
-
-def _check_ranges(**given: int) -> None:
-    for name, value in given.items():
-        most = MOST_THREADS if name == "threads" else None
-        if value < 1 or (most is not None and value > most):
-            wanted = "1 or more" if most is None else f"1 to {most}"
-            raise UserInputError(f"--{name} is out of range", value=value, do=f"Give {wanted}.")
-
-
-def _check_timing_options(objectives: Sequence[str], *, batch: int, precision: float | None, cold_cache: bool) -> None:
-    """Refuse what only latency has a use for, where it is no objective."""
-    if any(o.startswith(ON_THE_DEVICE) for o in objectives):
-        return
-    given = {"--batch": batch != 1, "--precision": precision is not None, "--cold-cache": cold_cache}
-    for option in (name for name, is_given in given.items() if is_given):
-        raise UserInputError("only what is timed takes this option", value=option, do=f"Leave out {option}.")
-
-
-def _check_objectives(objectives: Sequence[Objective]) -> None:
-    if not objectives:
-        raise UserInputError("a search without objectives", value=(), do="Give at least one --objective.")
-    names = [o.name for o in objectives]
-    if len(set(names)) < len(names):
-        raise UserInputError("an objective is given twice", value=names, do="Give each once.")
-    taken = [*TRIAL_COLUMNS, *(f"{name}{end}" for name in names for end in ("_low", "_high"))]
-    for name in names:
-        if name in taken or name.startswith(("gene_", "seconds_")):
-            raise UserInputError(
-                "an objective has the name of another column of the results", value=name, do="Rename the objective."
-            )
 
 
 def installed_versions() -> dict[str, str]:

@@ -1,0 +1,93 @@
+"""What a search may be told: options that it has no use for, or that do not go together, are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas_moo.errors import UserInputError
+from nas_moo.objectives import Objective
+from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, WITH_QUANTILE, load_pruner
+from nas_moo.results import TRIAL_COLUMNS
+from nas_moo.samplers import WITH_POPULATION, check_sampler
+
+MOST_THREADS = 1024
+ON_THE_DEVICE = ("latency", "throughput", "memory")
+
+
+def check_sampler_options(sampler: str, population: int | None, grid_steps: int | None, *, screening: bool) -> None:
+    """Refuse what the sampler has no use for."""
+    if grid_steps is not None and sampler != "grid":
+        raise UserInputError("only the grid takes steps", value=f"--sampler {sampler}", do="Leave out --grid-steps.")
+    if population is not None and check_sampler(sampler) not in WITH_POPULATION:
+        raise UserInputError("this sampler has no population", value=sampler, do="Leave out --population.")
+    if not screening and sampler != "nsga2":
+        raise UserInputError("this sampler screens nothing", value=sampler, do="Leave out --no-screening.")
+
+
+def checked_pruner(
+    given: str | None,
+    quantile: float | None,
+    control_share: float | None,
+    objectives: Sequence[Objective],
+    epochs: int,
+    *,
+    thaw: bool,
+) -> str:
+    """The pruner, checked with its options: what is asked for is had, or refused."""
+    name = DEFAULT_PRUNER if given is None else given
+    load_pruner(name, quantile)
+    asked = {"--pruner": given not in (None, "never"), "--pruner-quantile": quantile is not None}
+    asked |= {"--control-share": control_share is not None, "--no-thaw": not thaw}
+    option = next((option for option, is_given in asked.items() if is_given), None)
+    if option is None:
+        return name
+    trained = sum(o.stage == "trained" for o in objectives)
+    if name == "never":
+        raise UserInputError("nothing is pruned here", value="--pruner never", do=f"Leave out {option}.")
+    if trained != 1:
+        raise UserInputError(
+            "a training is judged by one objective; here are others than one that need training",
+            value=[o.name for o in objectives if o.stage == "trained"],
+            do=f"Leave out {option}, or search with one of them.",
+        )
+    if epochs == 1:
+        raise UserInputError("a training of one epoch cannot be stopped early", value=1, do=f"Leave out {option}.")
+    return name
+
+
+def checked_quantile(pruner: str, given: float | None) -> float | None:
+    """The quantile of a pruner that has one, by default its own."""
+    return DEFAULT_QUANTILE if given is None and pruner in WITH_QUANTILE else given
+
+
+def check_ranges(**given: int) -> None:
+    """Refuse counts below 1, and more threads than any machine has."""
+    for name, value in given.items():
+        most = MOST_THREADS if name == "threads" else None
+        if value < 1 or (most is not None and value > most):
+            wanted = "1 or more" if most is None else f"1 to {most}"
+            raise UserInputError(f"--{name} is out of range", value=value, do=f"Give {wanted}.")
+
+
+def check_timing_options(objectives: Sequence[str], *, batch: int, precision: float | None, cold_cache: bool) -> None:
+    """Refuse what only latency has a use for, where it is no objective."""
+    if any(o.startswith(ON_THE_DEVICE) for o in objectives):
+        return
+    given = {"--batch": batch != 1, "--precision": precision is not None, "--cold-cache": cold_cache}
+    for option in (name for name, is_given in given.items() if is_given):
+        raise UserInputError("only what is timed takes this option", value=option, do=f"Leave out {option}.")
+
+
+def check_objectives(objectives: Sequence[Objective]) -> None:
+    """Refuse none at all, one twice, and names that columns of the results have."""
+    if not objectives:
+        raise UserInputError("a search without objectives", value=(), do="Give at least one --objective.")
+    names = [o.name for o in objectives]
+    if len(set(names)) < len(names):
+        raise UserInputError("an objective is given twice", value=names, do="Give each once.")
+    taken = [*TRIAL_COLUMNS, *(f"{name}{end}" for name in names for end in ("_low", "_high"))]
+    for name in names:
+        if name in taken or name.startswith(("gene_", "seconds_")):
+            raise UserInputError(
+                "an objective has the name of another column of the results", value=name, do="Rename the objective."
+            )
