@@ -111,6 +111,7 @@ def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
 def _pruning(arm: Arm, table: RecordedTable) -> Pruning | None:
     """How to prune; None: never."""
     from nas_moo.pruners import load_pruner
+    from nas_moo.pruners.front import FEWEST_POINTS
     from nas_moo.replay.pruning import Pruning
 
     if arm.pruner == "never":
@@ -122,6 +123,9 @@ def _pruning(arm: Arm, table: RecordedTable) -> Pruning | None:
     pruner = load_pruner(arm.pruner, arm.quantile)
     if pruner.caution:
         print(f"{arm.pruner}: {pruner.caution}", file=sys.stderr)
+    if arm.pruner == "front" and len(table.epochs) < FEWEST_POINTS:
+        told = f"{len(table.epochs)} points are no curve: front compares errors of the same epoch, without a quantile"
+        print(told, file=sys.stderr)
     return Pruning(pruner, arm.quantile, arm.control_share, arm.thaw)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from nas_moo.errors import UserInputError
 from nas_moo.objectives import Objective
 from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, WITH_QUANTILE, load_pruner
+from nas_moo.pruners.front import FEWEST_POINTS
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, check_sampler
 
@@ -52,6 +53,12 @@ def checked_pruner(
         )
     if epochs == 1:
         raise UserInputError("a training of one epoch cannot be stopped early", value=1, do=f"Leave out {option}.")
+    if quantile is not None and epochs < FEWEST_POINTS:
+        raise UserInputError(
+            f"fewer than {FEWEST_POINTS} epochs are no curve, and are judged without a quantile",
+            value=epochs,
+            do="Leave out --pruner-quantile, or give more --epochs.",
+        )
     return name
 
 

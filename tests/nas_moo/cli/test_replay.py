@@ -123,7 +123,8 @@ def curves(towers):
 
 def test_the_document_names_the_pruner_and_what_it_did(curves, capsys):
     options = ["towers.toml", "--sampler", "random", "--trials", "5", "--seeds", "2"]
-    code, out, _ = replay(capsys, *options, "--pruner", "front", "--pruner-quantile", "0.2", "--json")
+    code, out, err = replay(capsys, *options, "--pruner", "front", "--pruner-quantile", "0.2", "--json")
+    assert "2 points are no curve" in err
     document = json.loads(out)
     assert code == 0
     assert [document[k] for k in ("pruner", "quantile", "control_share", "thaw")] == ["front", 0.2, None, True]

@@ -312,6 +312,7 @@ def test_warnings_and_waits_are_said(searched):
         ({"pruner": "front", "objectives": ("params", "flops")}, "judged by one objective"),
         ({"pruner": "front", "objectives": ("error", "nll", "flops")}, "judged by one objective"),
         ({"pruner": "front", "epochs": 1}, "cannot be stopped early"),
+        ({"pruner_quantile": 0.2, "epochs": 3}, "judged without a quantile"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_stored(searched, tiny, change, message):
