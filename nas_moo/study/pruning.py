@@ -19,6 +19,7 @@ from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
 from nas_moo.study import checkpoints
 from nas_moo.study.config import Setup
+from nas_moo.study.evaluate import violations
 from nas_moo.study.history import History
 from nas_moo.study.judge import Judge, is_judged, ranges
 from nas_moo.study.progress import EventLog
@@ -88,7 +89,11 @@ class Pruning:
             return None
         there = checkpoints.kept(self._folder)
         busy = {t.user_attrs.get("digest") for t in self._history.running}
-        free = [t for d, t in self._history.postponed.items() if t.number in there and d not in busy]
+        free = [
+            t
+            for digest, t in self._history.postponed.items()
+            if t.number in there and digest not in busy and not violations(read_measurements(t), self._setup.limits)
+        ]
         hopeful = best_first(free, self._judge)
         if hopeful:
             self._may_thaw, self._hopeful = False, hopeful[0].number

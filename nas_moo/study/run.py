@@ -210,4 +210,5 @@ def seconds_of_one(setup: Setup) -> float:
                 raise SpaceError(
                     f"a middle network failed ({outcome.kind})", value=outcome.reason, do="Mend the space."
                 )
-    return sum(s * (setup.epochs if stage == "training" else 1) for stage, s in record.seconds.items())
+    spent = {stage: s for stage, s in record.seconds.items() if stage != "waiting"}  # for others on the device
+    return sum(s * (setup.epochs if stage == "training" else 1) for stage, s in spent.items())

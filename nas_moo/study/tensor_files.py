@@ -39,11 +39,14 @@ def check(path: Path, *, do: str) -> None:
     """Raise where a file is not what was written.
 
     Raises:
-        CorruptError: it, or its sum, was changed; says what to ``do``.
+        CorruptError: it, or its sum, was changed or is gone; says what to ``do``.
     """
     beside = path.with_suffix(SUM)
-    stored = beside.read_text(encoding="ascii").strip() if beside.is_file() else "missing"
-    if stored != _sha256(path):
+    try:
+        same = beside.read_text(encoding="ascii").strip() == _sha256(path)
+    except FileNotFoundError:  # another worker may have removed it a moment ago
+        same = False
+    if not same:
         raise CorruptError("a weights file is not what was written", value=str(path), do=do)
 
 

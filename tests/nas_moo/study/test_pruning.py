@@ -154,6 +154,14 @@ def test_a_thawed_trial_pays_for_the_rest_and_continues_the_same_curve(pruned, s
             assert "NSGAIISampler:generation" in " ".join(own.system_attrs)
 
 
+def test_what_breaks_a_limit_of_today_is_not_thawed_and_keeps_its_checkpoint(pruned, tiny):
+    cut = (first := pruned()).trials[first.trials["state"] == "pruned"]
+    assert len(cut)
+    result = pruned(Stub(mercy=0), trials=11, max={"params": float(cut["params"].min()) - 1})
+    assert result.trials["continues"].isna().all()
+    assert set(cut["number"]) <= set(checkpoints.kept(tiny / "nas-moo-files" / result.name))
+
+
 def test_a_thawed_model_is_deployed_like_any_other(pruned, searched):
     pruned()
     result = pruned(Stub(mercy=0), trials=12)
