@@ -130,7 +130,7 @@ def choose(
         by: "knee", or the objective to take the lowest of; overrides the rule above.
 
     Raises:
-        UserInputError: there is no complete model, or a name or unit is unknown.
+        UserInputError: there is no complete model, a name or unit is unknown, or no model's percentile is.
     """
     if models.empty:
         raise UserInputError("there is no complete model to choose from", value=0, do="Run the search for longer.")
@@ -162,6 +162,13 @@ def _rule(objectives: Sequence[ObjectiveInfo], bounds: Mapping[str, float], by: 
 
 def _excess(models: pd.DataFrame, bounds: Mapping[str, float]) -> pd.DataFrame:
     """By how much the upper end of each interval passes its limit, relative to the limit."""
+    for name in bounds:
+        if models[f"{name}_high"].isna().all():
+            raise UserInputError(
+                "no model's percentile is known, for its calls were not timed one by one",
+                value=name,
+                do=f"Search a new study with --max {name}=..., or limit the latency itself.",
+            )
     excess = {name: models[f"{name}_high"] / bound - 1.0 for name, bound in bounds.items()}
     return pd.DataFrame(excess, index=models.index).fillna(np.inf)  # an unknown percentile keeps no limit
 

@@ -127,6 +127,12 @@ def test_a_limit_may_name_a_percentile_of_a_latency():
         parse_limits({"latency_p99": 1.0, "latency_eager_p99": 2.0}, OBJECTIVES)
 
 
+def test_a_percentile_that_is_known_of_no_model_is_told():
+    table = TABLE.assign(latency_eager_p99_high=float("nan"))
+    with pytest.raises(UserInputError, match="no model's percentile is known"):
+        choose(table, OBJECTIVES, {"latency_p99": "9ms"})
+
+
 def test_a_model_whose_percentile_is_unknown_keeps_no_limit_on_it():
     table = TABLE.assign(latency_eager_p99_high=[9.0, float("nan"), 0.6, 10.0])
     choice = choose(table, OBJECTIVES, {"latency_p99": "9ms"})
