@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 SCREENED_IN_A_ROW = 200
+UNNAMED_SECONDS = 1.0  # from a proposal to its record, hardly ever longer
 FAILED_AT_START = 3
 FAILED_ALIKE = 5
 _STATES = {"complete": TrialState.COMPLETE, "screened": TrialState.PRUNED, "pruned": TrialState.PRUNED}
@@ -186,7 +187,7 @@ class Worker:
         architecture = self.genome.architecture(trial.params)
         continues = None if self.pruning is None else self.pruning.continuation(architecture)
         record = TrialRecord(trial, architecture, self.name, now(), continues)
-        self.history.refresh()  # after the record is written: of two workers with one architecture, the later sees it
+        self.see_earlier(record)  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
             return
@@ -299,6 +300,16 @@ class Worker:
             return self.history.is_settled(record.architecture)
         postponed = self.history.postponed.get(record.architecture.digest)
         return postponed is None or postponed.number != record.continues.number
+
+    def see_earlier(self, record: TrialRecord) -> None:
+        """Read what other workers do; for a moment wait for earlier trials that have not said yet what they train."""
+        deadline = time.monotonic() + UNNAMED_SECONDS
+        self.history.refresh()
+        while time.monotonic() < deadline and any(
+            t.number < record.number and "digest" not in t.user_attrs for t in self.history.running
+        ):
+            time.sleep(0.02)
+            self.history.refresh()
 
     def is_running_elsewhere(self, record: TrialRecord) -> bool:
         """Whether an earlier trial of another worker has the same architecture and has not ended."""
