@@ -152,18 +152,16 @@ def _order(found: Unseen) -> str:
             told += f" ({named}{more})" if named else ""
         told += ". "
     first = models.iloc[0]
-    told += f"The lowest validation error ({first['id']}) has the {_nth(int(first['test_rank']))} test error"
+    told += f"The model with the lowest validation error ({first['id']}) is number {first['test_rank']} by test error"
     chosen = models[models["id"] == found.chosen]
     if len(chosen) and found.chosen != first["id"]:
         one = chosen.iloc[0]
         told += (
             f"; the chosen model ({found.chosen}) is number {one['rank']} by validation and {one['test_rank']} by test"
         )
+    if len(chosen) and not chosen.iloc[0]["stays"]:
+        told += f"; by test errors, {chosen.iloc[0]['beaten_by']} is at least as good as the chosen model in everything"
     return f"{told}."
-
-
-def _nth(place: int) -> str:
-    return "lowest" if place == 1 else {2: "second-lowest", 3: "third-lowest"}.get(place, f"{place}th-lowest")
 
 
 def kendall(ranks: Agreement) -> str:

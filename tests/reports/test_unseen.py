@@ -88,6 +88,18 @@ def test_the_verdict_follows_who_stays(study):
     assert "are surely worse" in answer
 
 
+def test_a_chosen_model_that_another_one_beats_is_named(study):
+    values = opened(study, shift=0, noise=0)
+    chosen = study.choose().id
+    values.loc[values["id"] == chosen, ["test", "test_low", "test_high"]] = 0.9, 0.8, 1.0
+    shown = gather(study, values)
+    rival = shown.models.set_index("id").loc[chosen, "beaten_by"]
+    told = unseen.section(study, values).sentences[2]
+    assert rival
+    assert f"{rival} is at least as good as the chosen model" in told
+    assert f"is number {shown.models.iloc[0]['test_rank']} by test error" in told
+
+
 def test_errors_without_intervals_claim_nothing_of_them(study):
     values = opened(study, noise=0.4, width=0, interval="no interval recorded")
     shown = gather(study, values)
