@@ -21,6 +21,7 @@ from nas_moo.measurement import split_tail
 from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
+REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 REPORTS = "nas_moo.reports"
 _FIRST_COLUMNS = (
     "number", "id", "digest", "network_digest", "state", "kind", "reason", "trained", "epochs", "epochs_run",

@@ -2,7 +2,8 @@
 
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
-- ``pareto``, ``hypervolume`` and ``learning_curves`` do both at once, for notebooks and papers;
+- ``pareto``, ``hypervolume``, ``learning_curves``, ``validation_against_test`` and
+  ``flops_against_latency`` do both at once, for notebooks and papers;
 - ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
@@ -18,10 +19,26 @@ if TYPE_CHECKING:
     from reports.front import pareto
     from reports.page import write
     from reports.progress import hypervolume
+    from reports.proxy import flops_against_latency
+    from reports.unseen import validation_against_test
 
-_HOMES = {"hypervolume": "progress", "learning_curves": "curves", "pareto": "front", "write": "page"}
+_HOMES = {
+    "flops_against_latency": "proxy",
+    "hypervolume": "progress",
+    "learning_curves": "curves",
+    "pareto": "front",
+    "validation_against_test": "unseen",
+    "write": "page",
+}
 
-__all__ = ["hypervolume", "learning_curves", "pareto", "write"]
+__all__ = [
+    "flops_against_latency",
+    "hypervolume",
+    "learning_curves",
+    "pareto",
+    "validation_against_test",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

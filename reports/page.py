@@ -14,7 +14,7 @@ from markupsafe import Markup
 import nas_moo
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
+from reports import choice, curves, finalists, folder, made, outcomes, progress, proxy, pruning, style, tables, unseen
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -59,6 +59,8 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
     """The page's questions; ``opened`` holds the test values of the front, ``fronts`` what was timed again."""
     return (
         choice.section(result, opened),
+        unseen.section(result, opened),
+        proxy.section(result),
         *([finalists.section(result, fronts)] if fronts else []),
         progress.section(result),
         curves.section(result),

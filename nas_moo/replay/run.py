@@ -215,6 +215,7 @@ class _Search:
             asked=np.array(self._asked, dtype=np.intp),
             duplicates=self._ledger.duplicates,
             pruning=self._trainer.trace(),
+            trainings=tuple(self._trainings),
         )
 
     def _tell(self, trial: Trial | None, training: Training) -> None:

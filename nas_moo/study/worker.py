@@ -16,7 +16,7 @@ from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
 from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
-from nas_moo.results import ID_LENGTH, reference_point
+from nas_moo.results import ID_LENGTH, REFERENCE_TRIALS, reference_point
 from nas_moo.samplers import load_sampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
 from nas_moo.samplers.seeded import RepeatingSampler
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from nas_moo.measurement import Measurement
     from nas_moo.objectives import Objective
 
-REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 SCREENED_IN_A_ROW = 200
 UNNAMED_SECONDS = 1.0  # from a proposal to its record, hardly ever longer
 FAILED_AT_START = 3
