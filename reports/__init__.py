@@ -2,7 +2,8 @@
 
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
-- ``pareto``, ``hypervolume`` and ``learning_curves`` do both at once, for notebooks and papers;
+- ``pareto``, ``hypervolume``, ``learning_curves``, ``timings``, ``reference_drift`` and those of finalists do both at
+  once, for notebooks and papers;
 - ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
@@ -15,13 +16,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reports.curves import learning_curves
+    from reports.finalists_pictures import finalist_devices, finalist_front, finalist_ranks
     from reports.front import pareto
     from reports.page import write
     from reports.progress import hypervolume
+    from reports.trust_pictures import reference_drift, timings
 
-_HOMES = {"hypervolume": "progress", "learning_curves": "curves", "pareto": "front", "write": "page"}
+_HOMES = {
+    "finalist_devices": "finalists_pictures",
+    "finalist_front": "finalists_pictures",
+    "finalist_ranks": "finalists_pictures",
+    "hypervolume": "progress",
+    "learning_curves": "curves",
+    "pareto": "front",
+    "reference_drift": "trust_pictures",
+    "timings": "trust_pictures",
+    "write": "page",
+}
 
-__all__ = ["hypervolume", "learning_curves", "pareto", "write"]
+__all__ = [
+    "finalist_devices",
+    "finalist_front",
+    "finalist_ranks",
+    "hypervolume",
+    "learning_curves",
+    "pareto",
+    "reference_drift",
+    "timings",
+    "write",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 import nas_moo
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
+from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables, trust
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -60,6 +60,7 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
     return (
         choice.section(result, opened),
         *([finalists.section(result, fronts)] if fronts else []),
+        trust.section(result, fronts),
         progress.section(result),
         curves.section(result),
         pruning.section(result),

@@ -95,7 +95,8 @@ def test_figures_come_as_svg_and_png(report):
     names = {p.name for p in (report / "figures").iterdir()}
     pairs = ("front-flops-error", "front-latency_eager-error", "front-latency_eager-flops")
     pruning = [f"pruning-{n}" for n in ("epochs", "curves", "flops", "latency_eager", "controls", "ranks")]
-    assert names == {f"{n}.{k}" for n in (*pairs, "hypervolume", "learning-curves", *pruning) for k in ("svg", "png")}
+    others = ("timings-latency_eager", "hypervolume", "learning-curves", *pruning)
+    assert names == {f"{n}.{k}" for n in (*pairs, *others) for k in ("svg", "png")}
 
 
 def test_second_write_has_the_same_bytes_and_keeps_notes(make, tmp_path):
