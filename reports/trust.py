@@ -18,7 +18,7 @@ from reports.trust_numbers import Reference, Timings, gather, timed
 from reports.trust_pictures import MOST_MODELS, digits_of, draw_reference, draw_timings
 
 QUESTION = "Can the timing be trusted?"
-MOST_ROWS, MOST_NAMED = 60, 8
+MOST_ROWS, MOST_NAMED, FEW_TIMES = 60, 8, 8
 _LIMIT = f"{100 * DRIFT_LIMIT:.0f} %"
 HOW = (
     "A value is trusted as far as its 95 % interval reaches, or as far as its second measurement lies away where that "
@@ -50,6 +50,7 @@ def section(result: StudyResult, fronts: Sequence[DeviceFront] = ()) -> Section:
         tables.append(_conditions(one))
     if (watched := found[0].reference) is not None and len(watched.times) > 1:
         pictures.append(partial(_reference_picture, watched))
+        tables.append(_reference_table(watched))
     return Section(
         "trust", QUESTION, sentences=(*sentences, *untimed), pictures=laid_out(pictures), tables=tuple(tables)
     )  # fmt: skip
@@ -166,7 +167,8 @@ def _timings_picture(found: Timings, width: float) -> Picture:
     most = f" {MOST_MODELS} of {len(models):,} models, evenly along the front." if len(models) > MOST_MODELS else ""
     caption = (
         f"Each row is one model, relative to its own value; bars are intervals ({found.shown.interval}), pale dots the "
-        f"medians of its blocks.{most} The band is what two models must differ by to be ranked."
+        f"medians of its blocks, diamonds second measurements, ticks and arrows p95.{most} The band is what two models "
+        f"must differ by to be ranked. {_upper(found.shown.title)}: {found.shown.method}."
     )
     alt = (
         f"Intervals of {len(models):,} models of the front, reaching at most "
@@ -185,6 +187,26 @@ def _reference_picture(watched: Reference, width: float) -> Picture:
         "networks in between are marked as contended and measured again, and their first value stays."
     )
     return Picture("reference-drift", alt, caption, lambda: draw_reference(watched, width=width))
+
+
+def _reference_table(watched: Reference) -> Table:
+    """The timings of the reference that moved, and some along the study."""
+    times = watched.times.reset_index(drop=True)
+    along = np.linspace(0, len(times) - 1, FEW_TIMES).round().astype(int)
+    kept = sorted({*along.tolist(), *np.flatnonzero(times["moved"])[:FEW_TIMES].tolist()})
+    rows = tuple(
+        (
+            f"{t['number']:,}", f"{t['ms']:#.4g}", _signed(t["share"]),
+            f"more than {_LIMIT} from the last" if t["moved"] else "",
+        )
+        for t in times.iloc[kept].to_dict("records")
+    )  # fmt: skip
+    some = f"{len(kept)} of {len(times):,} timings. " if len(kept) < len(times) else ""
+    pair = (
+        f"Two moments of the study differ by up to {_share(watched.pair)} in 95 % of all cases, single outliers apart."
+    )
+    head = ("trial", "time (ms)", "against the median", "")
+    return Table(head, rows, numbers=(0, 1, 2), title="The reference network", notes=(f"{some}{pair}",))
 
 
 def _tails(found: Timings) -> str:

@@ -2,6 +2,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nas_moo.choose import ObjectiveInfo
@@ -120,6 +121,18 @@ def test_the_verdict():
     assert "has kept no times of the reference network" in close[1]
     moved = trust.section(timed(timing(1.0), timing(2.0), reference_times=times(1.0, 1.1, 1.1))).sentences
     assert "timed 3 times, lay −9.1 % to 0 % from its median and moved by more than 2 % once" in moved[1]
+
+
+def test_the_table_of_the_reference_has_every_movement_and_some_of_the_rest():
+    ms = [1.0] * 100
+    ms[37] = 1.1
+    table = trust.section(timed(timing(1.0), timing(2.0), reference_times=times(*ms))).tables[-1]
+    assert table.title == "The reference network"
+    moved = [row for row in table.rows if row[3]]
+    assert [row[:3] for row in moved] == [("740", "1.100", "+10 %"), ("760", "1.000", "0 %")]
+    assert table.rows[0][0] == "0"
+    assert table.rows[-1][0] == "1,980"
+    assert table.notes[0].startswith(f"{len(table.rows)} of 100 timings.")
 
 
 def test_timings_that_were_disturbed_are_not_trusted():
@@ -273,3 +286,30 @@ def test_drawn_from_a_study_alone(study):
     ax = style.axes(None, (4, 3))
     assert reference_drift(watched, ax) is ax
     assert "1.05 ms" in ax.get_ylabel()
+
+
+def test_two_ways_of_timing_are_judged_each(study):
+    compiled = ObjectiveInfo("latency_compiled", "ms", "compiled latency", "device", True, "m")
+    one, other = timed(timing(1.0), timing(2.0)), timed(timing(3.0), timing(4.0, 0.3), objective=compiled)
+    rows = other.measurements[other.measurements["objective"] == compiled.name]
+    columns = other.trials[[c for c in other.trials if c.startswith(compiled.name)]]
+    both = dataclasses.replace(
+        one, objectives=(*one.objectives, compiled), measurements=pd.concat([one.measurements, rows]),
+        trials=one.trials.join(columns),
+    )  # fmt: skip
+    section = trust.section(both)
+    assert [p.name for p in section.pictures] == ["timings-latency_eager", "timings-latency_compiled"]
+    assert section.sentences[0].startswith("Latency: Trust it")
+    assert any(s.startswith("Compiled latency: ") and "±30 %" not in s for s in section.sentences)
+    assert [t.title for t in section.tables] == [
+        "How the front was timed: latency", "Conditions of latency", "How the front was timed: compiled latency",
+        "Conditions of compiled latency",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 12])
+def test_small_studies_and_studies_that_stored_no_details_are_drawn(make, trials):
+    for picture in trust.section(make(trials, ("error", "latency_eager"), reference_times=times(1.0, 1.0))).pictures:
+        vector, _ = style.files(picture.draw())
+        assert b"NaN" not in vector
+        assert b"nan" not in vector
