@@ -2,8 +2,7 @@
 
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
-- ``pareto``, ``hypervolume``, ``learning_curves``, ``validation_against_test`` and
-  ``flops_against_latency`` do both at once, for notebooks and papers;
+- the functions named below do both at once, for notebooks and papers: ``reports.pareto(nas_moo.load_study(name))``;
 - ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
@@ -16,26 +15,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reports.curves import learning_curves
+    from reports.finalists_pictures import finalist_devices, finalist_front, finalist_ranks
     from reports.front import pareto
     from reports.page import write
     from reports.progress import hypervolume
     from reports.proxy import flops_against_latency
+    from reports.trust_pictures import reference_drift, timings
     from reports.unseen import validation_against_test
 
 _HOMES = {
+    "finalist_devices": "finalists_pictures",
+    "finalist_front": "finalists_pictures",
+    "finalist_ranks": "finalists_pictures",
     "flops_against_latency": "proxy",
     "hypervolume": "progress",
     "learning_curves": "curves",
     "pareto": "front",
+    "reference_drift": "trust_pictures",
+    "timings": "trust_pictures",
     "validation_against_test": "unseen",
     "write": "page",
 }
 
 __all__ = [
+    "finalist_devices",
+    "finalist_front",
+    "finalist_ranks",
     "flops_against_latency",
     "hypervolume",
     "learning_curves",
     "pareto",
+    "reference_drift",
+    "timings",
     "validation_against_test",
     "write",
 ]

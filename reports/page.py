@@ -14,7 +14,21 @@ from markupsafe import Markup
 import nas_moo
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, proxy, pruning, style, tables, unseen
+from reports import (
+    choice,
+    curves,
+    finalists,
+    folder,
+    made,
+    outcomes,
+    progress,
+    proxy,
+    pruning,
+    style,
+    tables,
+    trust,
+    unseen,
+)
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -62,6 +76,7 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
         unseen.section(result, opened),
         proxy.section(result),
         *([finalists.section(result, fronts)] if fronts else []),
+        trust.section(result, fronts),
         progress.section(result),
         curves.section(result),
         pruning.section(result),

@@ -18,7 +18,7 @@ from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, U
 from nas_moo.genome import Architecture
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
-from nas_moo.study.contention import marked, read_contentions
+from nas_moo.study.contention import marked, read_contentions, reference_times
 from nas_moo.study.database import (
     DEFAULT_STORAGE,
     STORAGE_VARIABLE,
@@ -180,6 +180,7 @@ class StoredStudy:
         told = dict(stored[DESCRIPTION])
         told["hypervolume_reference"] = stored.get(REFERENCE)
         told["unsealed"] = stored.get(UNSEALED, [])
+        told["reference_times"] = reference_times(stored)
         return told
 
     def begin_run(self, description: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from nas_moo.samplers.seeded import RepeatingSampler
 from nas_moo.study import weights
 from nas_moo.study.alone import Alone
 from nas_moo.study.config import Setup
-from nas_moo.study.contention import CONTENDED, Contention
+from nas_moo.study.contention import CONTENDED, REFERENCE, Contention, ReferenceTime
 from nas_moo.study.costs import known_before_training
 from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, measure, untrained, violations
 from nas_moo.study.history import History
@@ -104,7 +104,10 @@ class Worker:
         self.distributions = distributions(self.genome)
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
-        self.alone = Alone(setup, self.measure_again, self.note_contention, lambda text: log("note", text=text))
+        self.alone = Alone(
+            setup, self.measure_again, self.note_contention, lambda text: log("note", text=text), self.note_reference
+        )
+        self.reference_times: list[list[float]] = []
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
@@ -267,6 +270,11 @@ class Worker:
         networks = sorted({d.network for d in found.doubts})
         self.study.optuna.set_user_attr(f"{CONTENDED}{self.name}:{now()}:{networks[0]}", found.to_dict())
         self.log("contended", drift=found.drift, networks=networks)
+
+    def note_reference(self, time: ReferenceTime) -> None:
+        """Store what the reference network took, in this worker's own list: how the device drifted is read from it."""
+        self.reference_times.append([time.number, round(time.ms, 6)])
+        self.study.optuna.set_user_attr(f"{REFERENCE}{self.name}", self.reference_times)
 
     def keep_weights(self, record: TrialRecord, model: nn.Module) -> None:
         """Save the model before it is told, unless a complete one dominates it: so no kill can lose a front member."""
