@@ -2,7 +2,7 @@
 
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
-- ``pareto``, ``hypervolume`` and ``learning_curves`` do both at once, for notebooks and papers;
+- ``pareto``, ``hypervolume``, ``learning_curves`` and ``timeline`` do both at once, for notebooks and papers;
 - ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
@@ -14,14 +14,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.clock import timeline
     from reports.curves import learning_curves
     from reports.front import pareto
     from reports.page import write
     from reports.progress import hypervolume
 
-_HOMES = {"hypervolume": "progress", "learning_curves": "curves", "pareto": "front", "write": "page"}
+_HOMES = {
+    "hypervolume": "progress",
+    "learning_curves": "curves",
+    "pareto": "front",
+    "timeline": "clock",
+    "write": "page",
+}
 
-__all__ = ["hypervolume", "learning_curves", "pareto", "write"]
+__all__ = ["hypervolume", "learning_curves", "pareto", "timeline", "write"]
 
 
 def __getattr__(name: str) -> Any:

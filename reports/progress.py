@@ -66,6 +66,7 @@ def draw(
         ax.plot(x[corners], y[corners], drawstyle="steps-post", color=style.FRONT, linewidth=1.6)
         ax.plot(
             x[rises], y[rises], "o", color=style.FRONT, markersize=4, markeredgecolor=style.PAPER, markeredgewidth=0.5,
+            rasterized=len(rises) > style.MANY_POINTS,
             label=f"a {progress.noun} that improved the front ({len(rises):,})",
         )  # fmt: skip
         _draw_chance(ax, progress, over)
@@ -212,9 +213,7 @@ def _next(rises: NDArray[np.int64], last: int, noun: str) -> str:
     half = last - last // 2
     recent = len(np.unique(rises[rises > last - half]))
     if not recent:
-        return (
-            f"None of the last {half:,} improved it: at that rate the next improvement takes more than {half:,} more."
-        )
+        return f"None of the last {half:,} improved it: the next is likely to take at least as many again."
     wait = max(round(half / recent), 1)
     return (
         f"{recent:,} of the last {half:,} improved it: at that rate the next improvement takes about {wait:,} "

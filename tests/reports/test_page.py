@@ -36,7 +36,7 @@ def test_page_stands_alone(report):
 def test_page_answers(report, study):
     page = (report / "index.html").read_text()
     for question in ("Which model do I take?", "Is it still getting better, and was the search worth it?",
-                     "What happened to the trials?", "How was this made?"):  # fmt: skip
+                     "Where did the time go?", "What happened to the trials?", "How was this made?"):  # fmt: skip
         assert f">{question}</h2>" in page
     for model in study.front()["id"]:
         assert model in page
@@ -96,7 +96,9 @@ def test_figures_come_as_svg_and_png(report):
     pairs = ("front-flops-error", "front-latency_eager-error", "front-latency_eager-flops")
     spent = ["hypervolume", "hypervolume-epochs", "hypervolume-seconds"]
     pruning = [f"pruning-{n}" for n in ("epochs", "curves", "flops", "latency_eager", "controls", "ranks")]
-    assert names == {f"{n}.{k}" for n in (*pairs, *spent, "learning-curves", *pruning) for k in ("svg", "png")}
+    assert names == {
+        f"{n}.{k}" for n in (*pairs, *spent, "learning-curves", *pruning, "timeline") for k in ("svg", "png")
+    }
 
 
 def test_second_write_has_the_same_bytes_and_keeps_notes(make, tmp_path):
