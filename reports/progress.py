@@ -101,12 +101,12 @@ def _draw_chance(ax: Axes, progress: Progress, over: Over) -> None:
     if chance is None or chance.each[over] == 0:
         return
     x = chance.taken * chance.each[over]
-    ax.fill_between(x, chance.low, chance.high, color=style.CHOSEN, alpha=0.15, linewidth=0)
+    ax.fill_between(x, chance.low, chance.high, color=style.MUTED, alpha=0.2, linewidth=0)
     ax.plot(
-        x, chance.mean, color=style.CHOSEN, linewidth=1.4, linestyle=(0, (5, 2)),
+        x, chance.mean, color=style.INK, linewidth=1.4, linestyle=(0, (5, 2)),
         label=f"random trials alone ({chance.trials:,}): mean and middle 90 %",
     )  # fmt: skip
-    ax.plot(x[-1], chance.mean[-1], "s", color=style.CHOSEN, markersize=5, label="no more random trials")
+    ax.plot(x[-1], chance.mean[-1], "s", color=style.INK, markersize=5, label="no more random trials")
 
 
 def _draw_generations(ax: Axes, progress: Progress, over: Over) -> None:
