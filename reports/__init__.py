@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.clock import timeline
     from reports.curves import learning_curves
     from reports.finalists_pictures import finalist_devices, finalist_front, finalist_ranks
     from reports.front import pareto
@@ -32,6 +33,7 @@ _HOMES = {
     "learning_curves": "curves",
     "pareto": "front",
     "reference_drift": "trust_pictures",
+    "timeline": "clock",
     "timings": "trust_pictures",
     "validation_against_test": "unseen",
     "write": "page",
@@ -46,6 +48,7 @@ __all__ = [
     "learning_curves",
     "pareto",
     "reference_drift",
+    "timeline",
     "timings",
     "validation_against_test",
     "write",

@@ -16,6 +16,7 @@ from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
 from reports import (
     choice,
+    clock,
     curves,
     finalists,
     folder,
@@ -80,6 +81,7 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
         progress.section(result),
         curves.section(result),
         pruning.section(result),
+        clock.section(result),
         outcomes.section(result),
         made.section(result),
     )

@@ -268,9 +268,9 @@ def load_study(name: str, storage: str | Path | None = None) -> StudyResult:
     return Storage(default_storage(storage)).open(name).result()
 
 
-def now() -> str:
-    """The time in ISO 8601 with time zone, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now(to: str = "seconds") -> str:
+    """The time in ISO 8601 with time zone, to the second or to the "milliseconds"."""
+    return datetime.now(UTC).isoformat(timespec=to)
 
 
 def _short(value: Any, other: Any) -> str:

@@ -188,7 +188,7 @@ class Worker:
         """One trial, whatever becomes of it."""
         architecture = self.genome.architecture(trial.params)
         continues = None if self.pruning is None else self.pruning.continuation(architecture)
-        record = TrialRecord(trial, architecture, self.name, now(), continues)
+        record = TrialRecord(trial, architecture, self.name, now("milliseconds"), continues, self.sampler.origin)
         self.see_earlier(record)  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))

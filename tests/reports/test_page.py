@@ -35,7 +35,8 @@ def test_page_stands_alone(report):
 
 def test_page_answers(report, study):
     page = (report / "index.html").read_text()
-    for question in ("Which model do I take?", "Is it still getting better?", "What happened to the trials?",
+    for question in ("Which model do I take?", "Is it still getting better, and was the search worth it?",
+                     "Where did the time go?", "What happened to the trials?",
                      "How was this made?"):  # fmt: skip
         assert f">{question}</h2>" in page
     for model in study.front()["id"]:
