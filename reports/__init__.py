@@ -2,7 +2,8 @@
 
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
-- ``pareto``, ``hypervolume`` and ``learning_curves`` do both at once, for notebooks and papers;
+- ``pareto``, ``hypervolume``, ``learning_curves``, ``importance``, ``slice_plot``, ``slices`` and ``parallel`` do both
+  at once, for notebooks and papers;
 - ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
@@ -16,12 +17,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reports.curves import learning_curves
     from reports.front import pareto
+    from reports.importance_pictures import importance
+    from reports.lines import parallel
     from reports.page import write
     from reports.progress import hypervolume
+    from reports.slicing import slice_plot, slices
 
-_HOMES = {"hypervolume": "progress", "learning_curves": "curves", "pareto": "front", "write": "page"}
+_HOMES = {
+    "hypervolume": "progress",
+    "importance": "importance_pictures",
+    "learning_curves": "curves",
+    "parallel": "lines",
+    "pareto": "front",
+    "slice_plot": "slicing",
+    "slices": "slicing",
+    "write": "page",
+}
 
-__all__ = ["hypervolume", "learning_curves", "pareto", "write"]
+__all__ = ["hypervolume", "importance", "learning_curves", "parallel", "pareto", "slice_plot", "slices", "write"]
 
 
 def __getattr__(name: str) -> Any:

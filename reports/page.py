@@ -14,7 +14,7 @@ from markupsafe import Markup
 import nas_moo
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
+from reports import choice, curves, finalists, folder, made, matters, outcomes, progress, pruning, style, tables
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -62,6 +62,7 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
         *([finalists.section(result, fronts)] if fronts else []),
         progress.section(result),
         curves.section(result),
+        matters.section(result),
         pruning.section(result),
         outcomes.section(result),
         made.section(result),

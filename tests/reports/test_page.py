@@ -94,8 +94,11 @@ def test_front_json_refuses_genes_that_do_not_match(make):
 def test_figures_come_as_svg_and_png(report):
     names = {p.name for p in (report / "figures").iterdir()}
     pairs = ("front-flops-error", "front-latency_eager-error", "front-latency_eager-flops")
+    genes = ("importance", "slices", "front-genes")
     pruning = [f"pruning-{n}" for n in ("epochs", "curves", "flops", "latency_eager", "controls", "ranks")]
-    assert names == {f"{n}.{k}" for n in (*pairs, "hypervolume", "learning-curves", *pruning) for k in ("svg", "png")}
+    assert names == {
+        f"{n}.{k}" for n in (*pairs, "hypervolume", "learning-curves", *genes, *pruning) for k in ("svg", "png")
+    }
 
 
 def test_second_write_has_the_same_bytes_and_keeps_notes(make, tmp_path):
