@@ -90,7 +90,7 @@ def _of(result: StudyResult, objective: ObjectiveInfo, genes: Sequence[Coded]) -
         is_best = best_of(values, once, BEST_SHARE, FEWEST_BEST)[0] > 0
         best = int(is_best.sum())
         if best > len(rows) / 2:
-            missing = f"{best} of {len(rows)} {of} are equally good in {shown.label}, so nothing sets the best apart."
+            missing = f"{best} of {len(rows)} {of} are among the best in {shown.label} or tie with them."
     if missing:
         return Importance(shown, of, len(rows), best, np.nan, _empty(), unable, missing)
     table = _table(able, rows, values, is_best)

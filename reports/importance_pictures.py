@@ -78,7 +78,7 @@ def order(found: Sequence[Importance]) -> list[str]:
 
 def _furthest(found: Sequence[Importance], genes: Sequence[str]) -> float:
     rows = pd.concat([one.table[one.table["gene"].isin(genes)] for one in found])
-    return min(105 * float(rows[["share", "high"]].to_numpy(dtype=float).max()), 104.0)
+    return float(np.clip(105 * rows[["share", "high"]].to_numpy(dtype=float).max(), 1.0, 104.0))
 
 
 def _draw_panel(ax: Axes, found: Importance, genes: Sequence[str], furthest: float) -> None:

@@ -27,7 +27,7 @@ WIDTH, ROW, HEAD = 5.4, 0.38, 0.75  # inches
 INACTIVE = 1.14  # where inactive genes stand; an axis goes from 0 to 1
 _SPREAD, _WIDEST = 0.33, 0.035  # models at one value lie side by side: of the distance between two values, at most
 _LETTER = 0.0175  # of an axis, a letter of a tick's label
-_LONGEST_NAME, _LONGEST_VALUE = 23, 14  # characters
+_LONGEST_NAME, _LONGEST_VALUE = 24, 14  # characters
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,12 @@ def _objective(shown: Quantity, values: Array) -> tuple[Rail, Array]:
     low, high = float(values.min()), float(values.max())
     log = passes_tenfold(values)
     scaled = np.log(values) if log else values
-    name = f"{shown.title}{', log' if log else ''}"
     if low == high:
-        return Rail(name, ((0.5, shown.tick(_rounded(low))),), objective=True), np.full(len(values), 0.5)
+        return Rail(shown.title, ((0.5, shown.tick(_rounded(low))),), objective=True), np.full(len(values), 0.5)
     places = (scaled - scaled.min()) / (scaled.max() - scaled.min())
     middle = float(np.sqrt(low * high)) if log else (low + high) / 2
     ticks = zip((0.0, 0.5, 1.0), (low, middle, high), strict=True)
-    return Rail(name, tuple((p, shown.tick(_rounded(v))) for p, v in ticks), objective=True), places
+    return Rail(shown.title, tuple((p, shown.tick(_rounded(v))) for p, v in ticks), objective=True), places
 
 
 def _rounded(value: float) -> float:
@@ -198,5 +197,5 @@ def _draw_lines(ax: Axes, lines: Lines, places: Array, rows: Array) -> None:
 
 def _colours() -> LinearSegmentedColormap:
     """The middle of viridis: told apart under colour blindness, and seen on white and on dark paper."""
-    middle = mpl.colormaps["viridis"](np.linspace(0.28, 0.78, 64))
+    middle = mpl.colormaps["viridis"](np.linspace(0.33, 0.8, 64))
     return LinearSegmentedColormap.from_list("error", middle)

@@ -84,8 +84,8 @@ def _importance_pictures(result: StudyResult, genes: Sequence[Coded], usable: Se
     cuts = [slicing.cut(result, named[gene], name) for gene, name in slicing.pairs(usable)]
     alt = "Objectives along single genes: " + ", ".join(f"{c.shown.label} along {c.gene.name}" for c in cuts) + "."
     caption = (
-        "A point a trial that has the gene and the objective; values told apart one by one are spread sideways. Black: "
-        f"median of all that were not pruned, at each value or in bins of as many trials.{_thinned(cuts)} "
+        "A point a trial that has the gene and the objective; values told apart one by one are spread sideways. Dash "
+        f"or line: median of all that were not pruned, at each value or in bins of as many trials.{_thinned(cuts)} "
         f"{_sources(cuts)}"
     )
     return [*pictures, Picture("slices", alt, caption, lambda: slicing.draw_all(cuts)[0])]
@@ -112,7 +112,8 @@ def _parallel_picture(result: StudyResult, genes: Sequence[Coded], found: Sequen
     left = f" The {drawn} genes that matter most of {shown.genes}." * (shown.genes > drawn)
     caption = (
         f"A line a model of the front, coloured by {shown.shown.label}; models at one value lie side by side, the "
-        f"lowest first. All objectives are better to the left.{few}{left}"
+        f"lowest first. All objectives are better to the left, "
+        f"logarithmic where a range passes ten times.{few}{left}"
     )
     alt = f"{len(shown.ids)} models of the front, through {drawn} genes and {len(shown.rails) - drawn} objectives."
     return Picture("front-genes", alt, caption, lambda: lines.draw(shown))
@@ -152,6 +153,8 @@ def _cell(found: Importance, gene: str) -> Cell:
     if rows.empty:
         return Cell("cannot matter")
     row = rows.iloc[0]
+    if not row["active_best"]:
+        return Cell(_percent(row["share"]), "never active among the best")
     note = f"{_interval(row['low'], row['high'])}, chance {_percent(row['chance'])}"
     return Cell(_percent(row["share"]), note, strong=bool(row["matters"]))
 

@@ -22,8 +22,7 @@ from nas_moo.pareto import Array
 
 PRIOR = 1.0  # models' worth of a flat density that is mixed in
 FEWEST_ACTIVE = 2
-_NARROWEST = 0.5 / 1.64  # of a kernel, in cells: nine tenths of it stay in the cell
-_TINY = 1e-12
+_NARROWEST, _TINY = 0.5 / 1.64, 1e-12  # of a kernel, in cells: nine tenths of it stay in the cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +83,8 @@ def _density(counts: Array, ordered: bool) -> Array:
 
 
 def _by_choice(counts: Array, total: Array) -> Array:
-    choices, kernels = counts.shape[1], (counts > 0).sum(axis=1, keepdims=True) + 1
-    observed = (counts + total * PRIOR / kernels) / (1 + choices * PRIOR / kernels)
-    return np.asarray((observed + PRIOR / choices) / (total + PRIOR))
+    choices, shared = counts.shape[1], PRIOR / ((counts > 0).sum(axis=1, keepdims=True) + 1)
+    return np.asarray(((counts + total * shared) / (1 + choices * shared) + PRIOR / choices) / (total + PRIOR))
 
 
 def _smooth(counts: Array, total: Array) -> Array:

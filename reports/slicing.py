@@ -18,7 +18,7 @@ from reports import style
 from reports.coded import Coded, coded
 from reports.importance_numbers import Importance, gather
 from reports.importance_pictures import shortened
-from reports.quantities import Quantity, passes_tenfold, quantity
+from reports.quantities import Quantity, passes_tenfold, quantity, trained_objective
 
 MOST = 4  # panels
 MOST_POINTS = 150  # of a panel and a kind, apart from the front, where several panels are drawn
@@ -149,6 +149,9 @@ def _grouped(result: StudyResult, objective: str) -> tuple[pd.DataFrame, list[st
 def _pruned(result: StudyResult, objective: str) -> pd.DataFrame:
     """Pruned trials with the error of their last epoch in place of the one that they never reached."""
     rows = result.trials[result.trials["state"] == "pruned"]
+    trained = trained_objective(result)
+    if trained is None or trained.name != objective:
+        return rows.iloc[:0]  # curves are those of the study's first trained objective
     last = result.epochs.sort_values("epoch").groupby("number")["error"].last()
     return rows.assign(**{objective: rows["number"].map(last).astype(float)})
 

@@ -80,7 +80,7 @@ def test_what_is_missing_is_said(make):
     assert found(studies.planted(FEWEST)).missing == ""
     same = studies.planted(40)
     same.trials["flops"] = 1.0
-    assert "equally good in FLOPs" in found(same, "flops").missing
+    assert "are among the best in FLOPs or tie with them." in found(same, "flops").missing
     training = studies.planted(40)
     training.description["genome"][:] = [g | {"affects": "training"} for g in training.description["genome"]]
     assert "No gene of this study has several values and can change FLOPs" in found(training, "flops").missing

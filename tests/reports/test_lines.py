@@ -29,7 +29,7 @@ def test_a_line_a_model_of_the_front_by_ascending_error(result):
     assert shown.ids == tuple(front.sort_values("error")["id"])
     assert shown.models == len(front)
     assert [r.name for r in shown.rails if not r.objective] == [g.name for g in coded(result)]
-    assert [r.name for r in shown.rails if r.objective] == ["validation error (%)", "FLOPs, log"]
+    assert [r.name for r in shown.rails if r.objective] == ["validation error (%)", "FLOPs"]
     assert shown.ids[shown.chosen] == result.choose().id
     assert (np.diff(shown.colours) >= 0).all()
     assert (shown.colours[0], shown.colours[-1]) == (0, 1)
@@ -72,6 +72,6 @@ def test_equal_objectives_stand_in_the_middle(result):
 def test_axes_are_used_and_an_empty_front_is_refused(result):
     ax = Figure().add_subplot()
     assert parallel(result, ax) is ax
-    assert [t.get_text() for t in ax.get_yticklabels()][-1] == "FLOPs, log"
+    assert [t.get_text() for t in ax.get_yticklabels()][-1] == "FLOPs"
     with pytest.raises(UserInputError, match="no front"):
         parallel(studies.planted(0))
