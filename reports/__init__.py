@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from reports.curves import learning_curves
     from reports.finalists_pictures import finalist_devices, finalist_front, finalist_ranks
     from reports.front import pareto
+    from reports.importance_pictures import importance
+    from reports.lines import parallel
     from reports.page import write
     from reports.progress import hypervolume
     from reports.proxy import flops_against_latency
+    from reports.slicing import slice_plot, slices
     from reports.trust_pictures import reference_drift, timings
     from reports.unseen import validation_against_test
 
@@ -30,9 +33,13 @@ _HOMES = {
     "finalist_ranks": "finalists_pictures",
     "flops_against_latency": "proxy",
     "hypervolume": "progress",
+    "importance": "importance_pictures",
     "learning_curves": "curves",
+    "parallel": "lines",
     "pareto": "front",
     "reference_drift": "trust_pictures",
+    "slice_plot": "slicing",
+    "slices": "slicing",
     "timeline": "clock",
     "timings": "trust_pictures",
     "validation_against_test": "unseen",
@@ -45,9 +52,13 @@ __all__ = [
     "finalist_ranks",
     "flops_against_latency",
     "hypervolume",
+    "importance",
     "learning_curves",
+    "parallel",
     "pareto",
     "reference_drift",
+    "slice_plot",
+    "slices",
     "timeline",
     "timings",
     "validation_against_test",
