@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
 
-from nas_moo.choose import KNEE, limit_units
-from nas_moo.measurement import format_quantity
+from nas_moo.choose import KNEE
 from nas_moo.pareto import Array, nondominated, staircase
 from nas_moo.results import StudyResult
 from reports import style
+from reports.budgets import Budget, between, budgets_of, draw_budgets, marks
 from reports.colours import Scale, scale_bar
 from reports.labels import Label, place
 from reports.quantities import Quantity, cut, passes_tenfold, quantity, trained_objective
@@ -23,21 +23,6 @@ from reports.quantities import Quantity, cut, passes_tenfold, quantity, trained_
 ON_FRONT, ELSEWHERE, DOMINATED, PRUNED = "front", "front elsewhere", "dominated", "pruned"
 LONGEST = 48  # characters of a line inside the picture
 _PADDING = 0.07
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A limit that the search was under.
-
-    Attributes:
-        axis: "x" or "y".
-        value: In the units that are shown.
-        text: With label and unit.
-    """
-
-    axis: str
-    value: float
-    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +59,14 @@ class Front:
     @property
     def unseen_budgets(self) -> tuple[str, ...]:
         """What is to be said of budgets that lie beyond everything that is drawn."""
-        return tuple(f"The {b.text} lies outside the picture." for b in self.budgets if not self.shows(b))
+        return tuple(f"The {b.text} lies outside the picture." for b in self.budgets if not self._shows(b))
 
-    def shows(self, budget: Budget) -> bool:
-        """Whether a budget lies inside the axes."""
+    @property
+    def shown_budgets(self) -> tuple[Budget, ...]:
+        """The budgets that lie inside the axes."""
+        return tuple(filter(self._shows, self.budgets))
+
+    def _shows(self, budget: Budget) -> bool:
         axis = "xy".index(budget.axis)
         low, high = _limits(self, budget.axis, self.log[axis])
         return low <= budget.value <= high
@@ -136,18 +125,8 @@ def gather(
         labels=_labels(result, across, up, pair, chosen),
         coincident=int(points[["x", "y"]].duplicated().sum()),
         log=(passes_tenfold(points["x"]), passes_tenfold(points["y"])),
-        budgets=_budgets(result, across, up),
+        budgets=budgets_of(result, across, up),
         colour=by,
-    )
-
-
-def _budgets(result: StudyResult, across: Quantity, up: Quantity) -> tuple[Budget, ...]:
-    limits = result.description.get("limits") or {}
-    units = limit_units(result.objectives)
-    return tuple(
-        Budget(axis, limit * shown.scale, f"budget of {format_quantity(limit, units[shown.name])}")
-        for axis, shown in (("x", across), ("y", up))
-        if (limit := limits.get(shown.name)) is not None
     )
 
 
@@ -209,10 +188,10 @@ def draw(front: Front, ax: Axes | None = None, size: tuple[float, float] = (7.2,
         ax.plot(*outline.T, color=style.FRONT, linewidth=1.3, alpha=0.75, zorder=3)
         _draw_intervals(ax, front)
         _draw_points(ax, front)
-        _draw_budgets(ax, front)
         style.scale_axis(ax.xaxis, front.x, *limits[0], log=front.log[0])  # last: seaborn labels the axes too
         style.scale_axis(ax.yaxis, front.y, *limits[1], log=front.log[1])
-        _draw_labels(ax, front, outline)
+        notes = draw_budgets(ax, front.shown_budgets)
+        _draw_labels(ax, front, outline, notes)
     return ax
 
 
@@ -255,7 +234,7 @@ def _draw_intervals(ax: Axes, front: Front) -> None:
         if spread:
             ax.errorbar(
                 rows["x"], rows["y"], xerr=spread.get("x"), yerr=spread.get("y"), fmt="none", ecolor=colour,
-                elinewidth=1.0, alpha=0.6, zorder=4,
+                elinewidth=1.0, alpha=0.6, zorder=4, rasterized=len(rows) > style.MANY_POINTS,
             )  # fmt: skip
 
 
@@ -295,20 +274,7 @@ def _draw_points(ax: Axes, front: Front) -> None:
         scale_bar(ax, front.colour, scale)
 
 
-def _draw_budgets(ax: Axes, front: Front) -> None:
-    for budget in filter(front.shows, front.budgets):
-        upright = budget.axis == "x"
-        line = ax.axvline if upright else ax.axhline
-        line(budget.value, color=style.INK, linewidth=1.0, linestyle=(0, (5, 3)), zorder=3.5)
-        ax.annotate(
-            budget.text, (budget.value, 0.985) if upright else (0.995, budget.value),
-            xycoords=("data", "axes fraction") if upright else ("axes fraction", "data"),
-            xytext=(-3, 0) if upright else (0, 3), textcoords="offset points", rotation=90 if upright else 0,
-            ha="right", va="top" if upright else "bottom", fontsize=8.0, color=style.INK, zorder=7,
-        )  # fmt: skip
-
-
-def _draw_labels(ax: Axes, front: Front, outline: Array) -> None:
+def _draw_labels(ax: Axes, front: Front, outline: Array, notes: list[Annotation]) -> None:
     rows = front.points[front.points["group"].isin((ON_FRONT, ELSEWHERE))]
     places = {i: (float(x), float(y)) for i, x, y in zip(rows["id"], rows["x"], rows["y"], strict=True)}
     labels = [
@@ -325,20 +291,4 @@ def _draw_labels(ax: Axes, front: Front, outline: Array) -> None:
     style.legend(ax)
     members = np.repeat(rows[["x", "y"]].to_numpy(dtype=float), 5, axis=0)  # hiding one is as bad as hiding five others
     points = front.points[["x", "y"]].to_numpy(dtype=float)
-    place(ax, labels, np.vstack([points, members, _between(outline), _budget_lines(ax, front)]))
-
-
-def _budget_lines(ax: Axes, front: Front) -> Array:
-    """Points along the budgets' lines, in data coordinates."""
-    found = [np.zeros((0, 2))]
-    for budget in filter(front.shows, front.budgets):
-        ends = np.full((2, 2), budget.value)
-        ends[:, 1 if budget.axis == "x" else 0] = ax.get_ylim() if budget.axis == "x" else ax.get_xlim()
-        found.append(_between(ends))
-    return np.vstack(found)
-
-
-def _between(line: Array, steps: int = 40) -> Array:
-    """Points along a line, so that a label can avoid it."""
-    shares = np.linspace(0, 1, steps)[:, None]
-    return np.vstack([line, *(a + (b - a) * shares for a, b in pairwise(line))])
+    place(ax, labels, np.vstack([points, members, between(outline), marks(ax, front.shown_budgets, notes)]))

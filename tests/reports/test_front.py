@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from nas_moo.errors import UnknownNameError
 from nas_moo.pareto import nondominated
-from reports import front, pareto
+from reports import front, pareto, style
 from reports.labels import Label, place
 
 
@@ -108,6 +108,7 @@ def test_a_third_objective_is_told_by_colour(study):
     assert bar.get_ylim() == pytest.approx((members["z"].min(), members["z"].max()))
     drawn = [c for c in ax.collections if c.get_label().startswith(("front", "on the front"))]
     assert sum(len(c.get_array()) for c in drawn) == len(members)
+    assert style.files(ax) == style.files(pareto(study, "flops", "error", colour="latency"))
 
 
 def test_the_colour_of_a_wide_range_is_logarithmic(study):
