@@ -148,7 +148,7 @@ def choose(
         feasible=True,
         violations={},
         runner_up=str(ranked.iloc[1]["id"]) if len(ranked) > 1 else None,
-        ties=_ties(best, feasible, objectives),
+        ties=ties(best, feasible, objectives),
         values={o.name: float(best[o.name]) for o in objectives},
     )
 
@@ -201,7 +201,16 @@ def _useful(front: pd.DataFrame, models: pd.DataFrame, objectives: Sequence[Obje
     return front[keep] if keep.any() else front
 
 
-def _ties(best: pd.Series, models: pd.DataFrame, objectives: Sequence[ObjectiveInfo]) -> tuple[str, ...]:
+def ties(best: pd.Series, models: pd.DataFrame, objectives: Sequence[ObjectiveInfo]) -> tuple[str, ...]:
+    """Models that are distinguishably worse than this one in no objective: the intervals let them equal or dominate it.
+
+    Intervals are compared as if they had nothing in common, also those of errors on the same examples: cautious.
+
+    Args:
+        best: A row of ``models``.
+        models: Columns ``id`` and, for each objective, ``_low`` and ``_high``.
+        objectives: Of the study.
+    """
     not_worse = np.ones(len(models), dtype=bool)
     for o in objectives:
         not_worse &= (models[f"{o.name}_low"] <= best[f"{o.name}_high"]).to_numpy()

@@ -16,8 +16,16 @@ Each has three parts: what is wrong, the value received, what to do. The exit co
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
+
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)|([?&](?:ssl)?passw(?:or)?d=)[^&#\s'\"]*", re.IGNORECASE)
+
+
+def hide_password(text: str) -> str:
+    """A text in which the passwords of URLs are replaced by asterisks."""
+    return _PASSWORD.sub(r"\1\2***", text)
 
 
 class NasMooError(Exception):

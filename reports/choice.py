@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from nas_moo.choose import Choice
 from nas_moo.results import StudyResult
-from reports.front import Front, draw, front_roles, gather
-from reports.quantities import Column, Quantity, column, quantity, trained_objective
-from reports.section import Cell, Picture, Section, Table
+from reports.front import Front, draw, gather
+from reports.front_table import genes, upper
+from reports.quantities import Quantity, column, quantity, trained_objective
+from reports.section import Picture, Section
 
 QUESTION = "Which model do I take?"
-MOST_ROWS = 60
+ALL = Markup('Each of them, with intervals, test values and genes: <a href="#limits">What meets my limit?</a>')
 LARGE, SMALL = (8.2, 4.5), (5.4, 4.4)  # inches
 CUT = 50  # methods longer than this may be cut at an axis, so the caption has them in full
 
@@ -62,36 +63,20 @@ def card(result: StudyResult, opened: pd.DataFrame) -> Card | None:
     return Card(choice, tuple(values), genes(row), told)
 
 
-def genes(row: pd.Series) -> tuple[tuple[str, str], ...]:
-    """Name and value of each active gene of a row of ``trials``."""
-    named = [(str(c).removeprefix("gene_"), row[c]) for c in row.index if str(c).startswith("gene_")]
-    return tuple((name, _gene(value)) for name, value in named if not pd.isna(value))
-
-
-def _gene(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def section(result: StudyResult, opened: pd.DataFrame) -> Section:
-    """The question's part of the page; ``opened`` holds the test values of the front."""
+def section(result: StudyResult) -> Section:
+    """The question's part of the page."""
     if result.complete.empty:
         return Section("choice", QUESTION, missing=_why_none(result))
     front = result.front()
     are = "is" if len(front) == 1 else "are"
     sentences = [
         f"{len(front):,} of {len(result.complete):,} complete models {are} on the front: no other one is at least as "
-        "good in every objective and better in one."
+        "good in every objective and better in one.",
+        ALL,
     ]
-    pairs = _pairs(result)
-    if not pairs:
+    if len(result.objectives) < 2:
         sentences.append("The study has one objective, so there is no trade-off to draw.")
-    pictures = [_picture(result, x, y, SMALL if len(pairs) > 1 else LARGE) for x, y in pairs]
-    if len(pairs) % 2:
-        pictures[:1] = [_picture(result, *pairs[0], LARGE)]  # the page gives it both columns
-    return Section(
-        "choice", QUESTION, sentences=tuple(sentences), pictures=tuple(pictures),
-        tables=(front_table(result, front, opened),),
-    )  # fmt: skip
+    return Section("choice", QUESTION, sentences=tuple(sentences), pictures=tuple(_pictures(result)))
 
 
 def _why_none(result: StudyResult) -> str:
@@ -110,9 +95,25 @@ def _pairs(result: StudyResult) -> list[tuple[str, str]]:
     return pairs
 
 
-def _picture(result: StudyResult, x: str, y: str, size: tuple[float, float]) -> Picture:
-    front = gather(result, x, y)
-    return Picture(f"front-{x}-{y}", _alt(front), _caption(front), lambda: draw(front, size=size))
+def _pictures(result: StudyResult) -> list[Picture]:
+    """A picture of each pair; of three objectives, also one of the first pair with the third as colour."""
+    pairs, told = _pairs(result), set[str]()
+    odd = len(pairs) % 2 == 1
+    pictures = [_picture(result, x, y, told, wide=odd and i == 0) for i, (x, y) in enumerate(pairs)]
+    if len(result.objectives) == 3:
+        (third,) = (o.name for o in result.objectives if o.name not in pairs[0])
+        pictures.append(_picture(result, *pairs[0], told, third, wide=True))
+    return pictures
+
+
+def _picture(
+    result: StudyResult, x: str, y: str, told: set[str], colour: str | None = None, *, wide: bool
+) -> Picture:  # fmt: skip
+    """One picture; its caption has the methods that no caption before it (``told``) has."""
+    front = gather(result, x, y, colour=colour)
+    name = f"front-{x}-{y}{f'-by-{colour}' if colour else ''}"
+    size = LARGE if wide else SMALL
+    return Picture(name, _alt(front), _caption(front, told), lambda: draw(front, size=size), wide)
 
 
 def _alt(front: Front) -> str:
@@ -120,113 +121,27 @@ def _alt(front: Front) -> str:
     for shown, column_ in ((front.x, 0), (front.y, 1)):
         low, high = front.steps[:, column_].min(), front.steps[:, column_].max()
         spans.append(f"{shown.title} from {low:.4g} to {high:.4g}")
-    return f"Front of {front.y.label} against {front.x.label}: {len(front.steps)} steps, {' and '.join(spans)}."
+    by = f", coloured by {front.colour.title}" if front.colour else ""
+    return f"Front of {front.y.label} against {front.x.label}: {len(front.steps)} steps, {' and '.join(spans)}{by}."
 
 
-def _caption(front: Front) -> str:
-    told = [f"{_upper(shown.title)}: {shown.source}." for shown in (front.x, front.y) if len(shown.source) > CUT]
-    told.append("Bars are the intervals of models on the front.")
+def _caption(front: Front, told: set[str]) -> str:
+    drawn = [shown for shown in (front.x, front.y, front.colour) if shown is not None]
+    words = [*_methods(drawn, told), "Bars are the intervals of models on the front."]
+    if front.colour:
+        words.append(f"Colour: {front.colour.label} of the models on the front.")
     if front.coincident:
-        told.append(f"{front.coincident:,} points lie exactly on another one and hide it.")
+        lies = "1 point lies exactly on another one and hides it" if front.coincident == 1 else (
+            f"{front.coincident:,} points lie exactly on another one and hide it"
+        )  # fmt: skip
+        words.append(f"{lies}.")
     if any(front.log):
-        told.append("Logarithmic where a range passes ten times.")
-    return " ".join(told)
+        words.append("Logarithmic where a range passes ten times.")
+    return " ".join([*words, *front.unseen_budgets])
 
 
-def front_table(result: StudyResult, front: pd.DataFrame, opened: pd.DataFrame) -> Table:
-    """The front with intervals, test values and genes."""
-    trained, roles = trained_objective(result), front_roles(result)
-    test: Mapping[str, pd.Series] = {str(row["id"]): row for _, row in opened.iterrows()}
-    columns = [_Shown.of(result, o.name) for o in result.objectives]
-    head, rows = ["model"], []
-    for objective, shown in zip(result.objectives, columns, strict=True):
-        head.append(shown.title)
-        if objective is trained:
-            head.append(
-                f"test error ({shown.digits.unit})" if shown.shown.unit == "%" else f"test ({shown.digits.unit})"
-            )
-    for _, row in front.head(MOST_ROWS).iterrows():
-        role = ", ".join(roles.get(str(row["id"]), ()))
-        cells: list[str | Cell] = [Cell(str(row["id"]), role, strong="chosen" in role)]
-        for objective, shown in zip(result.objectives, columns, strict=True):
-            cells.append(shown.cell(row[objective.name], row[f"{objective.name}_low"], row[f"{objective.name}_high"]))
-            if objective is trained:
-                one = test.get(str(row["id"]))
-                cells.append(Cell("–") if one is None else shown.cell(one["test"], one["test_low"], one["test_high"]))
-        cells.append(Cell("", ", ".join(f"{name} {value}" for name, value in genes(row))))
-        rows.append(tuple(cells))
-    hidden = f" The first {MOST_ROWS} of {len(front):,}; all are in front.csv." if len(front) > MOST_ROWS else ""
-    notes = (
-        f"In small print: intervals. {_sources(columns)}{hidden}",
-        caveat_note(result, front),
-        test_note(result, front, opened),
-    )
-    return Table(
-        (*head, "genes"), tuple(rows), numbers=tuple(range(1, len(head))), title="The front",
-        notes=tuple(n for n in notes if n),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """One objective's column of the table."""
-
-    shown: Quantity
-    digits: Column
-
-    @classmethod
-    def of(cls, result: StudyResult, name: str) -> _Shown:
-        shown = quantity(result, name)
-        return cls(shown, column(shown, result.front()[name]))
-
-    @property
-    def title(self) -> str:
-        label = self.shown.label
-        return self.digits.unit if self.digits.unit.endswith(label) else f"{label} ({self.digits.unit})"
-
-    def cell(self, value: float, low: float, high: float) -> Cell:
-        return Cell(self.digits.text(float(value)), self.digits.interval(float(low), float(high)))
-
-
-def caveat_note(result: StudyResult, front: pd.DataFrame) -> str:
-    """Which measurements of the front are not to be trusted blindly, and how many of all; empty where all are sound."""
-    told = []
-    labels = {o.name: o.label for o in result.objectives}
-    rows = result.measurements
-    for name, label in labels.items():
-        own = rows[rows["objective"] == name]
-        for caveat in sorted({c for details in own["details"] for c in details.get("caveats", ())}):
-            marked = own[[caveat in details.get("caveats", ()) for details in own["details"]]]
-            here = [str(i) for i in front["id"] if i in set(marked["id"])]
-            on_front = f", on the front {', '.join(here)}" if here else ", none of them on the front"
-            told.append(f"{_upper(label)}: {caveat} for {len(marked):,} of {len(own):,} models{on_front}.")
-    return " ".join(told)
-
-
-def _sources(columns: list[_Shown]) -> str:
-    return " ".join(f"{_upper(c.shown.label)}: {c.shown.source}." for c in columns)
-
-
-def _upper(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
-
-
-def test_note(result: StudyResult, front: pd.DataFrame, opened: pd.DataFrame) -> str:
-    """Whether test data were looked at, when, and what they say of the front as a whole."""
-    trained = trained_objective(result)
-    if trained is None:
-        return ""
-    if opened.empty:
-        return "There are no test values: none were sealed for these models."
-    both = front.merge(opened, on="id")
-    gap = float((both["test"] - both[trained.name]).mean())
-    shown = quantity(result, trained.name)
-    size = f"{abs(gap) * shown.scale:.2g} {'points' if shown.unit == '%' else shown.unit}"
-    how = "worse" if gap > 0 else "better"
-    intervals = ", ".join(sorted(set(opened["interval"])))
-    return (
-        f"Test values ({intervals}) were computed with the validation values and sealed; they took no part in search "
-        f"or choice. This report unsealed those of the front ({len(opened):,}), and the study has recorded it. On "
-        f"average the front is {size} {how} on test than on validation data; models picked for a low validation error "
-        "look better there than they are."
-    )
+def _methods(drawn: Iterable[Quantity], told: set[str]) -> list[str]:
+    """Methods that an axis may have cut, each in one caption of the section."""
+    new = [shown for shown in drawn if len(shown.source) > CUT and shown.name not in told]
+    told.update(shown.name for shown in new)
+    return [f"{upper(shown.title)}: {shown.source}." for shown in new]

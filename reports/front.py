@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
 
 from nas_moo.choose import KNEE
 from nas_moo.pareto import Array, nondominated, staircase
 from nas_moo.results import StudyResult
 from reports import style
+from reports.budgets import Budget, between, budgets_of, draw_budgets, marks
+from reports.colours import Scale, scale_bar
 from reports.labels import Label, place
-from reports.quantities import Quantity, passes_tenfold, quantity, trained_objective
+from reports.quantities import Quantity, cut, passes_tenfold, quantity, trained_objective
 
 ON_FRONT, ELSEWHERE, DOMINATED, PRUNED = "front", "front elsewhere", "dominated", "pruned"
+LONGEST = 48  # characters of a line inside the picture
 _PADDING = 0.07
 
 
@@ -28,14 +32,17 @@ class Front:
     Attributes:
         x: The objective along the horizontal axis.
         y: The other one.
-        points: ``id, number, x, x_low, x_high, y, y_low, y_high, group``; a row a trial that has both values. The
-            group is "front" (on the study's front and on the front of this pair), "front elsewhere" (on the study's
-            front through an objective that is not drawn), "dominated", or "pruned" (at its last epoch).
+        points: ``id, number, x, x_low, x_high, y, y_low, y_high, z, group``; a row a trial that has both values. ``z``
+            is the objective that colours it, NaN without one. The group is "front" (on the study's front and on the
+            front of this pair), "front elsewhere" (on the study's front through an objective that is not drawn),
+            "dominated", or "pruned" (at its last epoch).
         steps: Corners of the pair's front, shape (corners, 2), by ascending x.
         others: Labels of the objectives that are not drawn.
         labels: What is written beside a model, by its id: chosen, knee, lowest of an objective.
         coincident: Points that lie exactly on another one and so hide it.
         log: Whether the horizontal and the vertical axis are logarithmic.
+        budgets: Limits of the search on what is drawn.
+        colour: The objective that colours the front; None where none does.
     """
 
     x: Quantity
@@ -46,6 +53,23 @@ class Front:
     labels: tuple[tuple[str, str], ...]
     coincident: int
     log: tuple[bool, bool]
+    budgets: tuple[Budget, ...] = ()
+    colour: Quantity | None = None
+
+    @property
+    def unseen_budgets(self) -> tuple[str, ...]:
+        """What is to be said of budgets that lie beyond everything that is drawn."""
+        return tuple(f"The {b.text} lies outside the picture." for b in self.budgets if not self._shows(b))
+
+    @property
+    def shown_budgets(self) -> tuple[Budget, ...]:
+        """The budgets that lie inside the axes."""
+        return tuple(filter(self._shows, self.budgets))
+
+    def _shows(self, budget: Budget) -> bool:
+        axis = "xy".index(budget.axis)
+        low, high = _limits(self, budget.axis, self.log[axis])
+        return low <= budget.value <= high
 
     def group(self, name: str) -> pd.DataFrame:
         """The points of one group."""
@@ -58,34 +82,38 @@ def pareto(
     y: str | None = None,
     ax: Axes | None = None,
     *,
+    colour: str | None = None,
     chosen: str | None = None,
 ) -> Axes:
-    """Draw the front of two objectives.
+    """Draw the front of two objectives, and of a third as its colour.
 
     Args:
         result: The study.
         x: Objective along the horizontal axis; by default the study's second.
         y: The other one; by default the study's first.
         ax: Where to draw; a new figure without it.
+        colour: Objective that colours the models of the front.
         chosen: Id of the model to mark as chosen; by default the one that ``result.choose()`` picks.
     """
     names = [o.name for o in result.objectives]
-    return draw(gather(result, x or names[min(1, len(names) - 1)], y or names[0], chosen=chosen), ax)
+    return draw(gather(result, x or names[min(1, len(names) - 1)], y or names[0], colour=colour, chosen=chosen), ax)
 
 
-def gather(result: StudyResult, x: str, y: str, *, chosen: str | None = None) -> Front:
+def gather(
+    result: StudyResult, x: str, y: str, *, colour: str | None = None, chosen: str | None = None
+) -> Front:  # fmt: skip
     """Collect what the picture of objectives ``x`` and ``y`` shows.
 
     Raises:
         UnknownNameError: the study has no such objective.
     """
     across, up = quantity(result, x), quantity(result, y)
+    by = quantity(result, colour) if colour is not None else None
     complete = result.complete
     pair = nondominated(complete[[across.name, up.name]].to_numpy(dtype=float))
     group = np.where(~complete["front"], DOMINATED, np.where(pair, ON_FRONT, ELSEWHERE))
-    points = pd.concat(
-        [_points(complete.assign(group=group), across, up), _points(_pruned(result), across, up)], ignore_index=True
-    )
+    rows = (complete.assign(group=group), _pruned(result))
+    points = pd.concat([_points(r, across, up, by) for r in rows], ignore_index=True)
     finished = points[points["group"] != PRUNED]
     corners = staircase(finished["x"].to_numpy(dtype=float), finished["y"].to_numpy(dtype=float))
     return Front(
@@ -97,14 +125,17 @@ def gather(result: StudyResult, x: str, y: str, *, chosen: str | None = None) ->
         labels=_labels(result, across, up, pair, chosen),
         coincident=int(points[["x", "y"]].duplicated().sum()),
         log=(passes_tenfold(points["x"]), passes_tenfold(points["y"])),
+        budgets=budgets_of(result, across, up),
+        colour=by,
     )
 
 
-def _points(rows: pd.DataFrame, across: Quantity, up: Quantity) -> pd.DataFrame:
+def _points(rows: pd.DataFrame, across: Quantity, up: Quantity, by: Quantity | None) -> pd.DataFrame:
     columns = {"id": rows["id"], "number": rows["number"]}
     for axis, shown in (("x", across), ("y", up)):
         for suffix in ("", "_low", "_high"):
             columns[f"{axis}{suffix}"] = rows[f"{shown.name}{suffix}"].astype(float) * shown.scale
+    columns["z"] = rows[by.name].astype(float) * by.scale if by else pd.Series(np.nan, index=rows.index)
     table = pd.DataFrame(columns | {"group": rows["group"]})
     return table.dropna(subset=["x", "y"]).reset_index(drop=True)
 
@@ -159,7 +190,8 @@ def draw(front: Front, ax: Axes | None = None, size: tuple[float, float] = (7.2,
         _draw_points(ax, front)
         style.scale_axis(ax.xaxis, front.x, *limits[0], log=front.log[0])  # last: seaborn labels the axes too
         style.scale_axis(ax.yaxis, front.y, *limits[1], log=front.log[1])
-        _draw_labels(ax, front, outline)
+        notes = draw_budgets(ax, front.shown_budgets)
+        _draw_labels(ax, front, outline, notes)
     return ax
 
 
@@ -193,6 +225,7 @@ def _draw_intervals(ax: Axes, front: Front) -> None:
         rows = front.group(name)
         if rows.empty:
             continue
+        colour = style.MUTED if front.colour else colour
         spread = {
             axis: [rows[axis] - rows[f"{axis}_low"], rows[f"{axis}_high"] - rows[axis]]
             for axis in "xy"
@@ -201,7 +234,7 @@ def _draw_intervals(ax: Axes, front: Front) -> None:
         if spread:
             ax.errorbar(
                 rows["x"], rows["y"], xerr=spread.get("x"), yerr=spread.get("y"), fmt="none", ecolor=colour,
-                elinewidth=1.0, alpha=0.6, zorder=4,
+                elinewidth=1.0, alpha=0.6, zorder=4, rasterized=len(rows) > style.MANY_POINTS,
             )  # fmt: skip
 
 
@@ -209,27 +242,46 @@ def _draw_points(ax: Axes, front: Front) -> None:
     complete, pruned = style.STATE_COLOURS["complete"], style.STATE_COLOURS["pruned"]
     looks = (
         (ON_FRONT, "front", style.FRONT, "o", 46, 1.0, 5.5),
-        (ELSEWHERE, f"on the front through {' or '.join(front.others)}", style.FRONT_ELSEWHERE, "D", 30, 1.0, 5),
+        (
+            ELSEWHERE,
+            cut(f"on the front through {' or '.join(front.others)}", LONGEST),
+            style.FRONT_ELSEWHERE,
+            "D",
+            30,
+            1.0,
+            5,
+        ),
         (DOMINATED, "dominated", complete, style.STATE_MARKERS["complete"], 20, 0.55, 2),
         (PRUNED, "pruned, at its last epoch", pruned, style.STATE_MARKERS["pruned"], 24, 1.0, 2.5),
     )
+    members = front.points["group"].isin((ON_FRONT, ELSEWHERE))
+    scale = Scale.of(front.points.loc[members, "z"]) if front.colour else None
     for name, label, colour, marker, size, alpha, order in looks:
         rows = front.group(name)
         if rows.empty:
             continue
+        many = len(rows) > style.MANY_POINTS  # their edges would stay white on dark paper
+        look: dict[str, Any] = {"color": colour, "edgecolor": style.PAPER, "linewidth": 0.0 if many else 0.6}
+        if scale and name in (ON_FRONT, ELSEWHERE):
+            look = {"c": rows["z"], "cmap": scale.map, "norm": scale.norm, "edgecolor": style.MUTED, "linewidth": 0.8}
         sns.scatterplot(
-            data=rows, x="x", y="y", ax=ax, color=colour, marker=marker, s=size, alpha=alpha, zorder=order,
-            edgecolor=style.PAPER, linewidth=0.6, label=f"{label} ({len(rows):,})", legend=False,
-            rasterized=len(rows) > style.MANY_POINTS,
+            data=rows, x="x", y="y", ax=ax, marker=marker, s=size, alpha=alpha, zorder=order, rasterized=many,
+            label=f"{label} ({len(rows):,})", legend=False, **look,
         )  # fmt: skip
         if name == PRUNED:
             ax.collections[-1].set(facecolor="none", edgecolor=colour, linewidth=0.9)
+    if scale and front.colour:
+        scale_bar(ax, front.colour, scale)
 
 
-def _draw_labels(ax: Axes, front: Front, outline: Array) -> None:
+def _draw_labels(ax: Axes, front: Front, outline: Array, notes: list[Annotation]) -> None:
     rows = front.points[front.points["group"].isin((ON_FRONT, ELSEWHERE))]
     places = {i: (float(x), float(y)) for i, x, y in zip(rows["id"], rows["x"], rows["y"], strict=True)}
-    labels = [Label(*places[i], text) for i, text in front.labels if i in places]
+    labels = [
+        Label(*places[i], "\n".join(cut(line, LONGEST) for line in text.split("\n")))
+        for i, text in front.labels
+        if i in places
+    ]
     for label in labels:
         if "chosen" in label.text:
             ax.scatter(
@@ -238,10 +290,5 @@ def _draw_labels(ax: Axes, front: Front, outline: Array) -> None:
             )  # fmt: skip
     style.legend(ax)
     members = np.repeat(rows[["x", "y"]].to_numpy(dtype=float), 5, axis=0)  # hiding one is as bad as hiding five others
-    place(ax, labels, np.vstack([front.points[["x", "y"]].to_numpy(dtype=float), members, _between(outline)]))
-
-
-def _between(line: Array, steps: int = 40) -> Array:
-    """Points along a line, so that a label can avoid it."""
-    shares = np.linspace(0, 1, steps)[:, None]
-    return np.vstack([line, *(a + (b - a) * shares for a, b in pairwise(line))])
+    points = front.points[["x", "y"]].to_numpy(dtype=float)
+    place(ax, labels, np.vstack([points, members, between(outline), marks(ax, front.shown_budgets, notes)]))

@@ -17,7 +17,7 @@ DEFINITIONS = (
         "knee",
         "the point of the front nearest to the best of every objective, each counted by its range there (Zeleny 1973).",
     ),
-    ("tie", "a model whose intervals leave open that it is as good as the chosen one in every objective."),
+    ("tie", "a model whose intervals leave open that it is as good as another one in every objective."),
 )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 import nas_moo
+from nas_moo.errors import hide_password
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
 from reports import (
@@ -20,6 +24,7 @@ from reports import (
     curves,
     finalists,
     folder,
+    limits,
     made,
     matters,
     outcomes,
@@ -31,7 +36,8 @@ from reports import (
     trust,
     unseen,
 )
-from reports.section import Picture, Section
+from reports.section import Section
+from reports.vector import Inliner
 
 PAGE = "index.html"
 
@@ -60,6 +66,7 @@ def write(result: StudyResult, out: str | Path, measurements: Sequence[str | Pat
     result.require_one_key()
     fronts = join(result, read_measurements(measurements)) if measurements else ()
     opened = result.unseal(purpose="report")
+    result = without_passwords(result)
     parts = sections(result, opened, fronts)
     images = {picture.name: style.files(picture.draw()) for part in parts for picture in part.pictures}
     contents = tables.csv_files(result, opened) | {"front.json": tables.front_json(result)}
@@ -74,7 +81,8 @@ def write(result: StudyResult, out: str | Path, measurements: Sequence[str | Pat
 def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFront, ...] = ()) -> tuple[Section, ...]:
     """The page's questions; ``opened`` holds the test values of the front, ``fronts`` what was timed again."""
     return (
-        choice.section(result, opened),
+        choice.section(result),
+        limits.section(result, opened),
         unseen.section(result, opened),
         proxy.section(result),
         *([finalists.section(result, fronts)] if fronts else []),
@@ -101,20 +109,43 @@ def render(result: StudyResult, opened: pd.DataFrame, parts: tuple[Section, ...]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(files("reports").joinpath("page.html").read_text(encoding="utf-8"))
-    return template.render(
+    environment.filters["asdict"] = asdict
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
+    inliner = Inliner()
+    figures = {p.name: Markup(inliner.add(vectors[p.name])) for part in parts for p in part.pictures}  # noqa: S704
+    script = _text("limits.js") if any(part.sliders for part in parts) else ""
+    return environment.from_string(_text("page.html")).render(
         name=result.name,
         facts=_facts(result),
         card=choice.card(result, opened),
         sections=parts,
-        figure=lambda picture: _figure(picture, vectors),
+        figures=figures,  # matplotlib's own text, as outlines
+        letters=Markup(inliner.letters),  # noqa: S704
+        script=Markup(script),  # noqa: S704  a file of this package
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         version=nas_moo.__version__,
         states=style.STATE_COLOURS,
     )
 
 
-def _figure(picture: Picture, vectors: dict[str, bytes]) -> Markup:
-    return Markup(style.inlined(vectors[picture.name], picture.name))  # noqa: S704  matplotlib's own text, as outlines
+def without_passwords(result: StudyResult) -> StudyResult:
+    """The study without the passwords of URLs, wherever a command, an error or a name of its own has one."""
+    trials = result.trials.copy()
+    for name in ("reason", "worker"):
+        trials[name] = trials[name].map(_hidden)
+    return replace(result, description=_hidden(result.description), trials=trials)
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        return hide_password(value)
+    if isinstance(value, Mapping):
+        return {key: _hidden(content) for key, content in value.items()}
+    return [_hidden(content) for content in value] if isinstance(value, list | tuple) else value
+
+
+def _text(name: str) -> str:
+    return files("reports").joinpath(name).read_text(encoding="utf-8")
 
 
 def _facts(result: StudyResult) -> list[tuple[str, Any]]:

@@ -52,7 +52,8 @@ class Quantity:
 
     def axis(self, width: int = 60) -> str:
         """Two lines for an axis: label and unit, then the method, cut at ``width`` characters."""
-        return f"{self.title}\n{textwrap.shorten(self.source, width, placeholder=' …')}" if self.source else self.title
+        title = cut(self.title, width)
+        return f"{title}\n{textwrap.shorten(self.source, width, placeholder=' …')}" if self.source else title
 
     def tick(self, value: float) -> str:
         """A number at an axis of this quantity; counts are written with k, M, G."""
@@ -61,6 +62,11 @@ class Quantity:
                 if abs(value) >= scale * 0.9999:
                     return f"{value / scale:.4g}{prefix}"
         return f"{value:.6g}"
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as fits into ``width`` characters."""
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
 
 
 def quantity(result: StudyResult, name: str) -> Quantity:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from reports.sliders import Sliders
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,14 @@ class Picture:
         alt: What it shows, for who cannot see it.
         caption: What a reader has to know, in full.
         draw: Draws it.
+        wide: On a wide page it takes the whole width, beside others that do not.
     """
 
     name: str
     alt: str
     caption: str
     draw: Callable[[], Axes]
+    wide: bool = False
 
 
 WIDE, HALF = 8.2, 5.4  # inches of a picture that has the page to itself, and of one that shares it
@@ -82,6 +88,7 @@ class Section:
         tables: The numbers behind them.
         missing: What it lacks and why, in place of an answer.
         beside: On a wide page the table stands beside its picture.
+        sliders: Limits to try out on the rows of the first table, in front of it.
     """
 
     id: str
@@ -91,3 +98,4 @@ class Section:
     tables: tuple[Table, ...] = ()
     missing: str = ""
     beside: bool = False
+    sliders: Sliders | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from reports.quantities import Quantity
+from reports.quantities import Quantity, cut
 
 INK, MUTED, GRID, PAPER = "#1c2127", "#656d78", "#e4e7eb", "#ffffff"
 
@@ -109,8 +108,12 @@ def scale_axis(axis: Axis, shown: Quantity, low: float, high: float, *, log: boo
 
 
 def title_axis(axis: Axis, text: str) -> None:
-    """Label an axis; the vertical one's label lies flat above it, where it can be read and has room for the method."""
-    axis.set_label_text(text, linespacing=1.35)
+    """Label an axis; the vertical one's label lies flat above it, where it can be read and has room for the method.
+
+    Lines that the picture has no room for are cut: they would leave none for what is drawn.
+    """
+    width = int(_inches_wide(axis.axes) * CHARACTERS_PER_INCH)
+    axis.set_label_text("\n".join(cut(line, width) for line in text.split("\n")), linespacing=1.35)
     if not isinstance(axis, XAxis):
         axis.label.set(rotation=0, ha="left", va="bottom")
         axis.set_label_coords(0.0, 1.02)
@@ -176,18 +179,3 @@ def _saved(ax: Axes, kind: str, metadata: dict[str, None]) -> bytes:
             buffer, format=kind, metadata=cast("dict[str, str]", metadata), transparent=False
         )
     return buffer.getvalue()
-
-
-def inlined(image: bytes, prefix: str) -> str:
-    """SVG to stand inside a page: its own ids, no comments, and the page's colours by their CSS names."""
-    text = image.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text)
-    text = text.replace("url(#", f"url(#{prefix}-")
-    for colour, name in CSS_NAMES.items():
-        text = text.replace(f": {colour}", f": var({name}, {colour})")
-    size = re.compile(r'<svg([^>]*?) width="[\d.]+pt" height="[\d.]+pt"|<svg([^>]*?) height="[\d.]+pt"')
-    text = size.sub(lambda m: f"<svg{m[1] or m[2] or ''}", text, count=1)
-    return re.sub(r'(<svg[^>]*?) (?:width|height)="[\d.]+pt"', r"\1", text, count=1)

@@ -20,7 +20,7 @@ _DECIDED = {
     "threshold": "what pruners that are blind to costs compared the last error with",
     "rival_error": "of the finished trial that was better at costs no higher",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_files(result: StudyResult, opened: pd.DataFrame) -> dict[str, bytes]:
@@ -55,12 +55,16 @@ def _csv(table: pd.DataFrame, whole: set[str]) -> bytes:
             safe[name] = safe[name].astype("Int64")
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = safe[name].map(_harmless, na_action="ignore")
+    safe.columns = [_harmless(name) for name in safe.columns]
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _harmless(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula, behind an apostrophe."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")  # pandas leaves it bare, and readers see a new row
+    if not value.startswith(_FORMULA):
         return value
     try:
         float(value)

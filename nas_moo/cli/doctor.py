@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from nas_moo.cli.options import Commands, add_storage, print_json
-from nas_moo.errors import NasMooError
+from nas_moo.errors import NasMooError, hide_password
 
 
 def add(commands: Commands) -> None:
@@ -23,7 +23,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
     from nas_moo.device import fingerprint, resolve_device, timing_trust
     from nas_moo.study.config import installed_versions
-    from nas_moo.study.database import default_storage, hide_password
+    from nas_moo.study.database import default_storage
 
     device = resolve_device("auto")
     findings = timing_trust(device)

@@ -78,8 +78,9 @@ def add(commands: Commands) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
     from nas_moo.cli.display import Display, print_front
+    from nas_moo.errors import hide_password
     from nas_moo.study.config import DEFAULT_OBJECTIVES, configure
-    from nas_moo.study.database import default_storage, hide_password
+    from nas_moo.study.database import default_storage
     from nas_moo.study.run import run as run_search
     from nas_moo.study.run import seconds, share
 

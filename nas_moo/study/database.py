@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -14,24 +13,18 @@ import optuna
 import sqlalchemy.exc
 from optuna.storages import RDBStorage
 
-from nas_moo.errors import CorruptError, MachineError, UserInputError
+from nas_moo.errors import CorruptError, MachineError, UserInputError, hide_password
 from nas_moo.space import user_path
 
 DEFAULT_STORAGE = "nas-moo.db"
 STORAGE_VARIABLE = "NAS_MOO_STORAGE"
 OPENINGS = 20  # attempts, where another worker makes the tables at the same moment
 SQLITE_TIMEOUT = 60.0  # seconds; outlives a lock that SQLite's default of 5 gives up on
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*@")
 
 
 def default_storage(given: str | Path | None) -> str:
     """The storage that was given, or the environment's, or ``nas-moo.db`` here."""
     return str(given) if given is not None else os.environ.get(STORAGE_VARIABLE) or DEFAULT_STORAGE
-
-
-def hide_password(text: str) -> str:
-    """A text in which the passwords of URLs are replaced by asterisks."""
-    return _PASSWORD.sub(r"\1***@", text)
 
 
 def sqlite_path(place: str) -> Path | None:

@@ -13,7 +13,7 @@ import optuna
 import torch
 
 from nas_moo.data import Dataset
-from nas_moo.errors import SpaceError
+from nas_moo.errors import SpaceError, hide_password
 from nas_moo.genes import Real
 from nas_moo.measurement import parse_quantity
 from nas_moo.results import StudyResult
@@ -22,7 +22,7 @@ from nas_moo.samplers.grid import check_grid_ends
 from nas_moo.space import SearchSpace
 from nas_moo.study.alone import Alone
 from nas_moo.study.config import DEFAULT_OBJECTIVES, Setup, configure
-from nas_moo.study.database import default_storage, hide_password, storage_errors
+from nas_moo.study.database import default_storage, storage_errors
 from nas_moo.study.evaluate import evaluate
 from nas_moo.study.history import History
 from nas_moo.study.liveness import mark_interrupted, worker_lock

@@ -14,7 +14,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, UserInputError
+from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, UserInputError, hide_password
 from nas_moo.genome import Architecture
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
@@ -24,7 +24,6 @@ from nas_moo.study.database import (
     STORAGE_VARIABLE,
     check_ours,
     default_storage,
-    hide_password,
     open_database,
     sqlite_path,
     storage_errors,

@@ -11,6 +11,13 @@ def test_an_error_says_what_is_wrong_the_value_and_what_to_do():
     assert error.to_dict() == {"error": "no such thing", "value": "x", "do": "Take y."}
 
 
+def test_passwords_of_urls_are_replaced_wherever_they_stand():
+    hidden = errors.hide_password("--storage postgresql://me:s3cr:et@host/db x")
+    assert hidden == "--storage postgresql://me:***@host/db x"
+    assert errors.hide_password("mysql://h/db?user=me&password=s3&x=1") == "mysql://h/db?user=me&password=***&x=1"
+    assert errors.hide_password("sqlite:///place.db") == "sqlite:///place.db"
+
+
 def test_an_unknown_name_gets_the_nearest_and_all_known_ones():
     error = errors.UnknownNameError("space", "convnt", ["mlp", "convnet"])
     assert "Did you mean 'convnet'? Known: convnet, mlp." in str(error)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -129,3 +130,20 @@ def study(make: Make) -> StudyResult:
     """40 trials, three objectives, every outcome, a fixed reference."""
     reference = {"values": {"error": 0.6, "flops": 2e6, "latency_eager": 0.5}, "trials": 10}
     return make(hypervolume_reference=reference)
+
+
+HOSTILE = "</script><script>window.__hacked=1</script><img src=x onerror='window.__hacked=1'> & \"co\""
+STORAGE = "postgresql://me:s3cr:et@db.example/studies"
+
+
+@pytest.fixture(scope="session")
+def hostile_study(make: Make) -> StudyResult:
+    """Markup and quotes in every name, and a password wherever a storage may be named."""
+    result = make(
+        30, ("error", "flops"), name=HOSTILE, command=f"nas-moo search --storage {STORAGE} --space {HOSTILE}",
+        sampler=HOSTILE, data={"name": HOSTILE, "reference": f"{STORAGE}?password=s3cr"}, versions={HOSTILE: HOSTILE},
+        runs=[{"when": str(i), "command": f"nas-moo search --storage {STORAGE}", "sampler": HOSTILE} for i in range(2)],
+    )  # fmt: skip
+    objectives = tuple(replace(o, label=HOSTILE, method=HOSTILE) for o in result.objectives)
+    trials = result.trials.assign(reason=f"=cmd {STORAGE} {HOSTILE}", worker=f"@{STORAGE}")
+    return replace(result, objectives=objectives, trials=trials)

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from nas_moo.errors import UnknownNameError
 from nas_moo.pareto import nondominated
-from reports import front, pareto
+from reports import front, pareto, style
 from reports.labels import Label, place
 
 
@@ -95,3 +95,37 @@ def test_labels_do_not_overlap(study):
 def test_unknown_objective(study):
     with pytest.raises(UnknownNameError):
         pareto(study, x="colour")
+
+
+def test_a_third_objective_is_told_by_colour(study):
+    shown = front.gather(study, "flops", "error", colour="latency")
+    assert shown.colour.name == "latency_eager"
+    members = shown.points[shown.points["group"].isin((front.ON_FRONT, front.ELSEWHERE))]
+    assert members["z"].tolist() == [study.find(i)["latency_eager"] for i in members["id"]]
+    ax = pareto(study, "flops", "error", colour="latency")
+    (bar,) = (a for a in ax.figure.axes if a is not ax)
+    assert "(ms)" in bar.get_ylabel()
+    assert bar.get_ylim() == pytest.approx((members["z"].min(), members["z"].max()))
+    drawn = [c for c in ax.collections if c.get_label().startswith(("front", "on the front"))]
+    assert sum(len(c.get_array()) for c in drawn) == len(members)
+    assert style.files(ax) == style.files(pareto(study, "flops", "error", colour="latency"))
+
+
+def test_the_colour_of_a_wide_range_is_logarithmic(study):
+    ax = pareto(study, "latency", "error", colour="flops")
+    (bar,) = (a for a in ax.figure.axes if a is not ax)
+    assert bar.get_yscale() == "log"
+    assert pareto(study, "flops", "error", colour="latency").figure.axes[1].get_yscale() == "linear"
+
+
+def test_budgets_are_lines_with_their_limit_or_said_where_they_are_far(make):
+    inside = make(20, limits={"flops": 50_000.0, "error": 0.12})
+    shown = front.gather(inside, "flops", "error")
+    assert [(b.axis, b.value) for b in shown.budgets] == [("x", 50_000.0), ("y", pytest.approx(12.0))]
+    ax = front.draw(shown)
+    assert {"budget of 50 kFLOPs", "budget of 12 %"} <= {t.get_text() for t in ax.texts}
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    assert [set(line.get_xdata()) for line in dashed] == [{50_000.0}, {0, 1}]
+    far = front.gather(make(20, limits={"flops": 1e12}), "flops", "error")
+    assert far.unseen_budgets == ("The budget of 1 TFLOPs lies outside the picture.",)
+    assert not [t for t in front.draw(far).texts if "budget" in t.get_text()]

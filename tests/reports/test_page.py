@@ -1,14 +1,18 @@
+import base64
 import csv
+import hashlib
 import html
 import io
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.genome import Architecture
-from reports import folder, tables, write
+from reports import folder, made, tables, write
+from reports import page as page_module
 
 SMALL = ("error", "flops")  # one pair, so that a page costs three figures
 
@@ -27,7 +31,6 @@ def test_page_stands_alone(report):
         assert target.startswith(("#", "data:")) or (report / target).is_file(), target
     without_namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
     assert not re.search(r"https?://", without_namespaces)
-    assert "<script" not in page
     assert len(page) < 1_500_000
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
@@ -35,9 +38,9 @@ def test_page_stands_alone(report):
 
 def test_page_answers(report, study):
     page = (report / "index.html").read_text()
-    for question in ("Which model do I take?", "Is it still getting better, and was the search worth it?",
-                     "Where did the time go?", "What happened to the trials?",
-                     "How was this made?"):  # fmt: skip
+    for question in ("Which model do I take?", "What meets my limit?", "Does the front hold on unseen data?",
+                     "Is it still getting better, and was the search worth it?", "Which choices matter?",
+                     "Where did the time go?", "What happened to the trials?", "How was this made?"):  # fmt: skip
         assert f">{question}</h2>" in page
     for model in study.front()["id"]:
         assert model in page
@@ -48,12 +51,65 @@ def test_page_answers(report, study):
     assert "FLOPs (fvcore" not in page or "multiply-add" in page
 
 
-def test_names_cannot_become_markup(make, tmp_path):
-    page = write(make(30, SMALL, name="<script>alert('x')</script> & \"co\""), tmp_path / "r").read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp;" in page
+@pytest.fixture(scope="module")
+def hostile(hostile_study, tmp_path_factory):
+    return write(hostile_study, tmp_path_factory.mktemp("hostile") / "r")
+
+
+def test_names_cannot_become_markup(hostile, hostile_study):
+    page = hostile.read_text()
+    assert re.findall("<script[^>]*>", page) == ['<script type="application/json" id="limits-data">', "<script>"]
+    assert "<img" not in page
+    assert "&lt;/script&gt;&lt;script&gt;window.__hacked=1&lt;/script&gt;" in page
     assert "block &lt;script&gt;" in page or "block</span> &lt;script&gt;" in page
     assert "<b>NaN" not in page
+    data = json.loads(page.split('id="limits-data">')[1].split("</script>")[0])
+    assert data["labels"] == [o.label for o in hostile_study.objectives]
+
+
+def test_no_password_leaves_in_any_file(hostile):
+    told = {p.name: p.read_bytes() for p in hostile.parent.rglob("*") if p.is_file()}
+    assert [name for name, content in told.items() if b"s3cr" in content] == []
+    assert b"postgresql://me:***@db.example" in told["index.html"]
+    assert b"postgresql://me:***@db.example" in told["trials.csv"]
+
+
+def test_text_that_a_spreadsheet_would_run_loses_its_force(hostile):
+    for row in csv.DictReader(io.StringIO((hostile.parent / "trials.csv").read_text())):
+        assert row["reason"].startswith("'=cmd")
+        assert row["worker"].startswith("'@")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd", "@x", "\t=1", "\r=1", "\n=1", "＝1+1", "a\r=1"])
+def test_every_start_of_a_formula_is_quoted_in_cells_and_heads(text):
+    head, cell = csv.reader(io.StringIO(tables._csv(pd.DataFrame({text: [text]}), set()).decode(), newline=""))
+    kept = text.replace("\r", "\n")
+    assert head == cell == [kept if kept.startswith("a") else f"'{kept}"]
+
+
+def test_the_policy_allows_this_script_and_no_other(report):
+    page = (report / "index.html").read_text()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    script = page.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules["script-src"] == f"'sha256-{digest}'"
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+
+
+def test_a_page_with_nothing_to_slide_has_no_script(make, tmp_path):
+    page = write(make(1, SMALL, state="failed"), tmp_path / "r").read_text()
+    assert "<script" not in page
+    assert "script-src" not in page
+
+
+def test_five_hundred_trials_stay_small_and_letters_are_told_once(make, tmp_path):
+    page = write(make(500), tmp_path / "r").read_text()
+    assert len(page.encode()) < 1_500_000
+    assert len(page[page.index('<section id="choice">') : page.index('<section id="unseen">')]) < 300_000
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|url\()#([^")]*)', page)) <= set(ids)
 
 
 def test_tables(report, study):
@@ -117,7 +173,7 @@ def test_a_smaller_report_removes_the_figures_of_the_larger(tmp_path):
     assert sorted(p.name for p in (tmp_path / "r").rglob("*") if p.is_file()) == [folder.MARKER, "index.html"]
 
 
-def test_unsealing_is_recorded_once_and_for_the_front_alone(make, tmp_path):
+def test_unsealing_is_recorded_once_and_for_the_front_alone(make, tmp_path, short):
     told = []
     result = make(20, SMALL, record=lambda ids, purpose: told.append((list(ids), purpose)))
     write(result, tmp_path / "r")
@@ -136,14 +192,21 @@ def test_foreign_places_are_refused_before_anything_is_unsealed(make, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_an_interrupted_write_leaves_the_earlier_page_and_can_be_repeated(make, tmp_path, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
+    """Pages with their last question alone, for tests of what does not depend on the others."""
+    with monkeypatch.context() as patched:
+        patched.setattr(page_module, "sections", lambda result, opened, fronts: (made.section(result),))
+        yield
+
+
+def test_an_interrupted_write_leaves_the_earlier_page_and_can_be_repeated(make, tmp_path, monkeypatch, short):
     out = tmp_path / "r"
     before = write(make(8, SMALL), out).read_bytes()
-    monkeypatch.setattr(folder, "_replace", _stop_after(folder._replace, 3))
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(folder, "_replace", _stop_after(folder._replace, 3))
         write(make(20, SMALL), out)
     assert (out / "index.html").read_bytes() == before
-    monkeypatch.undo()
     assert write(make(20, SMALL), out).read_bytes() != before
 
 
@@ -185,7 +248,7 @@ def test_what_is_not_to_be_trusted_blindly_is_said(report, study):
     )
 
 
-def test_a_study_made_in_two_runs_names_both(tmp_path, make):
+def test_a_study_made_in_two_runs_names_both(tmp_path, make, short):
     runs = [
         {"when": f"2026-01-0{i}T00:00:00+00:00", "command": "nas-moo search", "sampler": sampler, "trials": 10 * i}
         for i, sampler in ((1, "random"), (2, "tpe"))
