@@ -16,6 +16,7 @@ from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
 from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
 from reports.section import Picture, Section
+from reports.slim import Slimmer
 
 PAGE = "index.html"
 
@@ -80,20 +81,21 @@ def render(result: StudyResult, opened: pd.DataFrame, parts: tuple[Section, ...]
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    slimmer = Slimmer()
     template = environment.from_string(files("reports").joinpath("page.html").read_text(encoding="utf-8"))
     return template.render(
         name=result.name,
         facts=_facts(result),
         card=choice.card(result, opened),
         sections=parts,
-        figure=lambda picture: _figure(picture, vectors),
+        figure=lambda picture: _figure(picture, vectors, slimmer),
         version=nas_moo.__version__,
         states=style.STATE_COLOURS,
     )
 
 
-def _figure(picture: Picture, vectors: dict[str, bytes]) -> Markup:
-    return Markup(style.inlined(vectors[picture.name], picture.name))  # noqa: S704  matplotlib's own text, as outlines
+def _figure(picture: Picture, vectors: dict[str, bytes], slimmer: Slimmer) -> Markup:
+    return Markup(slimmer.inlined(vectors[picture.name]))  # noqa: S704  matplotlib's own text, as outlines
 
 
 def _facts(result: StudyResult) -> list[tuple[str, Any]]:

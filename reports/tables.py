@@ -53,7 +53,7 @@ def _csv(table: pd.DataFrame, whole: set[str]) -> bytes:
     for name in safe.columns:
         if name in whole:
             safe[name] = safe[name].astype("Int64")
-        if not pd.api.types.is_numeric_dtype(safe[name]):
+        if not pd.api.types.is_numeric_dtype(safe[name]) and any(_harmless(v) is not v for v in safe[name].unique()):
             safe[name] = safe[name].map(_harmless, na_action="ignore")
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
