@@ -1,4 +1,7 @@
-"""The folder that ``nas-moo report`` leaves: one page that works offline, its figures, and the tables behind them."""
+"""The folder that ``nas-moo report`` leaves: one page that works offline, its figures, and the tables behind them.
+
+Other formats have parts of it, made from the same sections.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,23 @@ import pandas as pd
 from markupsafe import Markup
 
 import nas_moo
+from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
+from reports import choice, curves, finalists, folder, made, markdown, outcomes, progress, pruning, style, tables
 from reports.section import Picture, Section
 from reports.slim import Slimmer
 
-PAGE = "index.html"
+PAGE, MARKDOWN, FIGURES = "index.html", "report.md", "figures"
+FORMATS = ("html", "md", "png", "csv")
 
 
-def write(result: StudyResult, out: str | Path, measurements: Sequence[str | Path] = ()) -> Path:
+def write(
+    result: StudyResult,
+    out: str | Path,
+    measurements: Sequence[str | Path] = (),
+    format: str = "html",  # noqa: A002  as the option is called
+) -> Path:
     """Write the report of a study into a folder, in place of an earlier one.
 
     Opens the sealed test values of the front, which the study records.
@@ -30,30 +40,64 @@ def write(result: StudyResult, out: str | Path, measurements: Sequence[str | Pat
         result: The study.
         out: The folder.
         measurements: Files of finalists that were timed again.
+        format: "html": the page with figures and tables; "md": the same as Markdown; "png": the figures alone; "csv":
+            the tables alone.
 
     Returns:
-        The path of its ``index.html``.
+        The path of its page; of the figures' folder, or of the folder itself, where there is none.
 
     Raises:
-        UserInputError: ``out`` is a file, or a folder with something else in it; nothing was opened or written.
+        UserInputError: there is no such format, it cannot show the measurements, or ``out`` is a file, or a folder with
+            something else in it; nothing was opened or written.
         CorruptError: a file of measurements is none.
         StudyMismatchError: the front was measured under several keys, or the measurements are of another study.
         MachineError: the disk refuses.
     """
     out = Path(out)
+    _check_format(format, measurements)
     folder.claim(out)
     result.require_one_key()
     fronts = join(result, read_measurements(measurements)) if measurements else ()
     opened = result.unseal(purpose="report")
-    parts = sections(result, opened, fronts)
-    images = {picture.name: style.files(picture.draw()) for part in parts for picture in part.pictures}
-    contents = tables.csv_files(result, opened) | {"front.json": tables.front_json(result)}
-    for name, (vector, pixels) in images.items():
-        contents |= {f"figures/{name}.svg": vector, f"figures/{name}.png": pixels}
-    vectors = {name: vector for name, (vector, _) in images.items()}
-    contents[PAGE] = render(result, opened, parts, vectors).encode()
+    contents: dict[str, bytes] = {}
+    if format != "png":
+        contents |= tables.csv_files(result, opened)
+    if format in ("html", "md"):
+        contents["front.json"] = tables.front_json(result)
+    if format != "csv":
+        contents |= _shown(result, opened, sections(result, opened, fronts), format, tuple(contents))
     folder.fill(out, contents)
-    return out / PAGE
+    return out / {"html": PAGE, "md": MARKDOWN, "png": FIGURES, "csv": ""}[format]
+
+
+def _check_format(name: str, measurements: Sequence[str | Path]) -> None:
+    if name not in FORMATS:
+        raise UnknownNameError("report format", name, FORMATS)
+    if measurements and name in ("png", "csv"):
+        raise UserInputError(
+            "finalists that were timed again are shown on a page alone",
+            value=f"format {name}",
+            do="Choose html or md, or leave out the measurements.",
+        )
+
+
+def _shown(
+    result: StudyResult, opened: pd.DataFrame, parts: tuple[Section, ...], form: str, listed: tuple[str, ...]
+) -> dict[str, bytes]:
+    """The figures and, where the format has one, the page; the page last."""
+    images = {picture.name: style.files(picture.draw()) for part in parts for picture in part.pictures}
+    contents = {f"{FIGURES}/{name}.png": pixels for name, (_, pixels) in images.items()}
+    if form == "html":
+        vectors = {name: vector for name, (vector, _) in images.items()}
+        contents |= {f"{FIGURES}/{name}.svg": vector for name, vector in vectors.items()}
+        contents[PAGE] = render(result, opened, parts, vectors).encode()
+    elif form == "md":
+        page = markdown.render(
+            name=result.name, facts=_facts(result), card=choice.card(result, opened), sections=parts, files=listed,
+            version=nas_moo.__version__,
+        )  # fmt: skip
+        contents[MARKDOWN] = page.encode()
+    return contents
 
 
 def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFront, ...] = ()) -> tuple[Section, ...]:
