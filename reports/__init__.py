@@ -3,7 +3,8 @@
 - a *gather* function takes a ``StudyResult`` to a small frozen record: pure, and what the tests compare with numbers;
 - a *draw* function takes the record and, if wanted, matplotlib axes, and returns the axes;
 - ``pareto``, ``hypervolume`` and ``learning_curves`` do both at once, for notebooks and papers;
-- ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables.
+- ``write`` makes the folder that ``nas-moo report`` leaves: ``index.html``, figures and tables; ``write_comparison``
+  that of ``nas-moo compare``, of several studies.
 
 Each name is loaded when it is first used; importing this package imports neither seaborn nor pandas.
 """
@@ -14,14 +15,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.compare import write_comparison
     from reports.curves import learning_curves
     from reports.front import pareto
     from reports.page import write
     from reports.progress import hypervolume
 
-_HOMES = {"hypervolume": "progress", "learning_curves": "curves", "pareto": "front", "write": "page"}
+_HOMES = {
+    "hypervolume": "progress",
+    "learning_curves": "curves",
+    "pareto": "front",
+    "write": "page",
+    "write_comparison": "compare",
+}
 
-__all__ = ["hypervolume", "learning_curves", "pareto", "write"]
+__all__ = ["hypervolume", "learning_curves", "pareto", "write", "write_comparison"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ Other formats have parts of it, made from the same sections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from reports.slim import Slimmer
 
 PAGE, MARKDOWN, FIGURES = "index.html", "report.md", "figures"
 FORMATS = ("html", "md", "png", "csv")
+_FILES = dict.fromkeys(("front.csv", "trials.csv", "epochs.csv", "prunings.csv"), "") | {
+    "columns.csv": "units and methods", "front.json": "to time the front on another machine",
+}  # fmt: skip
 
 
 def write(
@@ -122,23 +125,45 @@ def render(result: StudyResult, opened: pd.DataFrame, parts: tuple[Section, ...]
         parts: The questions.
         vectors: Each picture as SVG, by its name.
     """
+    return frame(result.name, _facts(result), choice.card(result, opened), parts, vectors, _FILES)
+
+
+def frame(
+    name: str,
+    facts: Sequence[tuple[str, Any]],
+    card: choice.Card | None,
+    parts: tuple[Section, ...],
+    vectors: Mapping[str, bytes],
+    listed: Mapping[str, str],
+) -> str:
+    """A page as HTML.
+
+    Args:
+        name: The heading.
+        facts: What stands below it.
+        card: The chosen model, where there is one.
+        parts: The questions.
+        vectors: Each picture as SVG, by its name.
+        listed: The files beside the page, and what is to be said of them.
+    """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     slimmer = Slimmer()
     template = environment.from_string(files("reports").joinpath("page.html").read_text(encoding="utf-8"))
     return template.render(
-        name=result.name,
-        facts=_facts(result),
-        card=choice.card(result, opened),
+        name=name,
+        facts=facts,
+        card=card,
         sections=parts,
         figure=lambda picture: _figure(picture, vectors, slimmer),
         version=nas_moo.__version__,
         states=style.STATE_COLOURS,
+        files=listed,
     )
 
 
-def _figure(picture: Picture, vectors: dict[str, bytes], slimmer: Slimmer) -> Markup:
+def _figure(picture: Picture, vectors: Mapping[str, bytes], slimmer: Slimmer) -> Markup:
     return Markup(slimmer.inlined(vectors[picture.name]))  # noqa: S704  matplotlib's own text, as outlines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,7 +35,7 @@ def csv_files(result: StudyResult, opened: pd.DataFrame) -> dict[str, bytes]:
         "trials.csv": result.trials, "epochs.csv": result.epochs, "prunings.csv": result.prunings, "front.csv": front
     }  # fmt: skip
     tables["columns.csv"] = _columns(result, tables)
-    return {name: _csv(table, _whole(result)) for name, table in tables.items()}
+    return {name: as_csv(table, _whole(result)) for name, table in tables.items()}
 
 
 def _whole(result: StudyResult) -> set[str]:
@@ -48,7 +48,8 @@ def _whole(result: StudyResult) -> set[str]:
     }
 
 
-def _csv(table: pd.DataFrame, whole: set[str]) -> bytes:
+def as_csv(table: pd.DataFrame, whole: Collection[str] = ()) -> bytes:
+    """A table as a file in which no text runs as a formula; ``whole`` names columns of whole numbers."""
     safe = table.copy()
     for name in safe.columns:
         if name in whole:
