@@ -6,6 +6,7 @@ import gc
 import logging
 import re
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -142,6 +144,7 @@ class Storage:
             )
             if DESCRIPTION not in study.user_attrs and study.directions == directions:
                 study.set_user_attr(DESCRIPTION, dict(description))
+                _name_objectives(study, [o["name"] for o in description["objectives"]])
         return StoredStudy(self, study)
 
     def delete(self, name: str) -> None:
@@ -280,6 +283,13 @@ def _collected_later() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _name_objectives(study: optuna.Study, names: list[str]) -> None:
+    """Tell Optuna what its values are, for its own plots and dashboard; it calls that experimental since 3.2."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(names)
 
 
 def now() -> str:
