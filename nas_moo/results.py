@@ -198,19 +198,25 @@ class StudyResult:
             columns=["id", "test", "test_low", "test_high", "interval"],
         )
 
-    def report(self, out: str | Path | None = None, measurements: Sequence[str | Path] = ()) -> Path:
+    def report(
+        self,
+        out: str | Path | None = None,
+        measurements: Sequence[str | Path] = (),
+        format: str = "html",  # noqa: A002  as the option is called
+    ) -> Path:
         """Write the report; see ``nas-moo report``.
 
         Args:
-            out: A folder; default ``STUDY-report``.
+            out: A folder; default ``STUDY-report``, or ``STUDY-FORMAT`` for a format other than "html".
             measurements: Files that ``nas-moo measure`` wrote, on any machine.
+            format: "html": everything; "md": the same page as Markdown; "png": the figures; "csv": the tables.
 
         Returns:
-            The path of its ``index.html``.
+            The path of its page; of a folder where the format has none.
         """
         (writer,) = entry_points(group=REPORTS, name="html")
-        folder = Path(out) if out is not None else Path(f"{self.name}-report")
-        return Path(writer.load()(self, folder, measurements))
+        folder = Path(out) if out is not None else Path(f"{self.name}-{'report' if format == 'html' else format}")
+        return Path(writer.load()(self, folder, measurements, format))
 
 
 def reference_point(values: Array) -> Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reports.clock import timeline
+    from reports.compare import write_comparison
     from reports.curves import learning_curves
     from reports.finalists_pictures import finalist_devices, finalist_front, finalist_ranks
     from reports.front import pareto
@@ -44,6 +45,7 @@ _HOMES = {
     "timings": "trust_pictures",
     "validation_against_test": "unseen",
     "write": "page",
+    "write_comparison": "compare",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "timings",
     "validation_against_test",
     "write",
+    "write_comparison",
 ]
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
-from markupsafe import Markup
 
 from nas_moo.choose import Choice
 from nas_moo.results import StudyResult
@@ -17,7 +16,7 @@ from reports.quantities import Quantity, column, quantity, trained_objective
 from reports.section import Picture, Section
 
 QUESTION = "Which model do I take?"
-ALL = Markup('Each of them, with intervals, test values and genes: <a href="#limits">What meets my limit?</a>')
+ALL = "The next question has each of them, with intervals, test values and genes."
 LARGE, SMALL = (8.2, 4.5), (5.4, 4.4)  # inches
 CUT = 50  # methods longer than this may be cut at an axis, so the caption has them in full
 

@@ -157,13 +157,17 @@ def draw_plane(shown: Plane, ax: Axes | None = None, size: tuple[float, float] =
         sns.scatterplot(
             data=shown.complete, x="x", y="y", ax=ax, color=style.STATE_COLOURS["complete"], s=18, alpha=0.6,
             edgecolor=style.PAPER, linewidth=0.5, legend=False, label=f"complete ({len(shown.complete):,})", zorder=2,
+            rasterized=len(shown.complete) > style.MANY_POINTS,
         )  # fmt: skip
-        rows = shown.stopped
-        ax.vlines(rows["x"], rows["predicted"], rows["y"], color=COLOURS[PRUNED], linewidth=0.8, alpha=0.6, zorder=2.5)
+        rows, many = shown.stopped, len(shown.stopped) > style.MANY_POINTS
+        ax.vlines(
+            rows["x"], rows["predicted"], rows["y"], color=COLOURS[PRUNED], linewidth=0.8, alpha=0.6, zorder=2.5,
+            rasterized=many,
+        )  # fmt: skip
         sns.scatterplot(
             data=rows, x="x", y="y", ax=ax, marker=style.STATE_MARKERS["pruned"], s=26, facecolor="none",
             edgecolor=COLOURS[PRUNED], linewidth=0.9, legend=False, label=f"stopped, at that epoch ({len(rows):,})",
-            zorder=4,
+            zorder=4, rasterized=many,
         )  # fmt: skip
         style.scale_axis(ax.xaxis, shown.x, *limits[0], log=shown.log[0])  # last: seaborn labels the axes too
         style.scale_axis(ax.yaxis, shown.y, *limits[1], log=shown.log[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
@@ -35,7 +35,7 @@ def csv_files(result: StudyResult, opened: pd.DataFrame) -> dict[str, bytes]:
         "trials.csv": result.trials, "epochs.csv": result.epochs, "prunings.csv": result.prunings, "front.csv": front
     }  # fmt: skip
     tables["columns.csv"] = _columns(result, tables)
-    return {name: _csv(table, _whole(result)) for name, table in tables.items()}
+    return {name: as_csv(table, _whole(result)) for name, table in tables.items()}
 
 
 def _whole(result: StudyResult) -> set[str]:
@@ -48,12 +48,13 @@ def _whole(result: StudyResult) -> set[str]:
     }
 
 
-def _csv(table: pd.DataFrame, whole: set[str]) -> bytes:
+def as_csv(table: pd.DataFrame, whole: Collection[str] = ()) -> bytes:
+    """A table as a file in which no text runs as a formula; ``whole`` names columns of whole numbers."""
     safe = table.copy()
     for name in safe.columns:
         if name in whole:
             safe[name] = safe[name].astype("Int64")
-        if not pd.api.types.is_numeric_dtype(safe[name]):
+        if not pd.api.types.is_numeric_dtype(safe[name]) and any(_harmless(v) is not v for v in safe[name].unique()):
             safe[name] = safe[name].map(_harmless, na_action="ignore")
     safe.columns = [_harmless(name) for name in safe.columns]
     return safe.to_csv(index=False, lineterminator="\n").encode()

@@ -15,11 +15,25 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from nas_moo import __version__
-from nas_moo.cli import audit, choose, demo, doctor, flops, measure, replay, report, search, show, status, studies
+from nas_moo.cli import (
+    audit,
+    choose,
+    compare,
+    demo,
+    doctor,
+    flops,
+    measure,
+    replay,
+    report,
+    search,
+    show,
+    status,
+    studies,
+)
 from nas_moo.cli.options import one_document
 from nas_moo.errors import MachineError, NasMooError, UserInputError
 
-COMMANDS = (demo, search, status, report, choose, measure, show, flops, studies, replay, audit, doctor)
+COMMANDS = (demo, search, status, report, compare, choose, measure, show, flops, studies, replay, audit, doctor)
 _EPILOG = """exit codes: 0 done, 1 a fault of nas-moo, 2 something asked for cannot be had,
 3 a study that does not match or is corrupt, 4 disk, storage or device, 130 and 143 stopped by a signal"""
 _STOPPED = "stopped; what was finished is stored"

@@ -14,10 +14,16 @@ def add(commands: Commands) -> None:
         "report",
         help="write a study as one folder: index.html, figures, CSV",
         description="Write a study as one folder: index.html (one file, works offline), figures as PNG and SVG, tables "
-        "as CSV, and front.json. Opens the sealed test errors of the front and records that it did.",
+        "as CSV, and front.json. Opens the sealed test errors of the front and records that it did. An earlier report "
+        "in the folder is replaced.",
     )
     add_study(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: STUDY-report")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: STUDY-report, or STUDY-FORMAT")
+    parser.add_argument(
+        "--format", default="html", metavar="FORMAT",
+        help="html: everything (default); md: the same page as Markdown, with its PNG and CSV files; png: the figures "
+        "alone; csv: the tables alone",
+    )  # fmt: skip
     parser.add_argument(
         "--measurements", action="append", default=[], metavar="FILE",
         help="finalists as `nas-moo measure` timed them, here or elsewhere; repeatable",
@@ -28,10 +34,11 @@ def add(commands: Commands) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
     result = load(parsed)
-    page = result.report(parsed.out, parsed.measurements)
+    page = result.report(parsed.out, parsed.measurements, parsed.format)
     if parsed.json:
-        files = sorted(str(p.relative_to(page.parent)) for p in page.parent.rglob("*") if p.is_file())
-        print_json({"study": result.name, "page": str(page), "files": files})
+        folder = page if parsed.format == "csv" else page.parent
+        files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        print_json({"study": result.name, "format": parsed.format, "page": str(page), "files": files})
         return 0
     print(f"Report of {result.name}: {page}")
     return 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nas_moo.errors import UserInputError
 from nas_moo.pareto import hypervolume
+from nas_moo.pruners import leave_one_out
 from nas_moo.pruners.base import FinishedCurves, Pruner, Rule
 from nas_moo.pruners.control import best_within, budgets_of, is_dominated, unit_box
 
@@ -69,13 +70,20 @@ def audit_study(finished: FinishedCurves, pruners: Sequence[Pruner]) -> list[Aud
     """
     _check(finished)
     everyone = np.arange(len(finished))
+    front = _front(finished, everyone)
     found = []
     for pruner in pruners:
-        points = [
-            trained_points(pruner.fit(finished.among(np.delete(everyone, i))), finished, i) for i in everyone.tolist()
-        ]
-        found.append(_audit(pruner, finished, everyone, np.array(points)))
+        points = leave_one_out.trained_points(pruner, finished)
+        points = left_out(pruner, finished) if points is None else points
+        found.append(_audit(pruner, finished, everyone, points, front))
     return found
+
+
+def left_out(pruner: Pruner, finished: FinishedCurves) -> NDArray[np.intp]:
+    """Points that each training would have run under a rule that was fitted to all others; fits one for each."""
+    everyone = np.arange(len(finished))
+    rules = (pruner.fit(finished.among(np.delete(everyone, i))) for i in everyone)
+    return np.array([trained_points(rule, finished, i) for i, rule in enumerate(rules)])
 
 
 def audit_table(rows: FinishedCurves, fitted: NDArray[np.intp], pruners: Sequence[Pruner]) -> list[Audit]:
@@ -91,11 +99,12 @@ def audit_table(rows: FinishedCurves, fitted: NDArray[np.intp], pruners: Sequenc
     """
     _check(rows.among(fitted))
     others = np.setdiff1d(np.arange(len(rows)), fitted)
+    front = _front(rows, others)
     found = []
     for pruner in pruners:
         rule = pruner.fit(rows.among(fitted))
         points = [trained_points(rule, rows, i) for i in others.tolist()]
-        found.append(_audit(pruner, rows, others, np.array(points)))
+        found.append(_audit(pruner, rows, others, np.array(points), front))
     return found
 
 
@@ -117,10 +126,15 @@ def _check(finished: FinishedCurves) -> None:
         raise UserInputError("the trainings have no curve", value=1, do="There is nothing to prune by.")
 
 
-def _audit(pruner: Pruner, everything: FinishedCurves, judged: NDArray[np.intp], points: NDArray[np.intp]) -> Audit:
+def _front(everything: FinishedCurves, judged: NDArray[np.intp]) -> set[int]:
+    return {int(i) for i in judged if not is_dominated(everything, int(i))}
+
+
+def _audit(
+    pruner: Pruner, everything: FinishedCurves, judged: NDArray[np.intp], points: NDArray[np.intp], front: set[int]
+) -> Audit:
     stopped = judged[points < len(everything.epochs)]
     kept = np.setdiff1d(np.arange(len(everything)), stopped)
-    front = {int(i) for i in judged if not is_dominated(everything, int(i))}
     box = unit_box(everything)
     reference = np.ones(box.shape[1])
     whole, left = hypervolume(box, reference), hypervolume(box[kept], reference)

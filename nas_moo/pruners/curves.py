@@ -72,6 +72,10 @@ class CurveModel:
         """The error of a logarithm."""
         return float(np.exp(log) - self._shift)
 
+    def errors(self, logs: Array) -> Array:
+        """The errors of logarithms."""
+        return np.asarray(np.exp(logs) - self._shift)
+
     def predict(self, curve: Array, low: Array, high: Array) -> tuple[float, float]:
         """The final error that is expected, and the spread of its logarithm; needs ``LEAST`` curves."""
         log, spread = self.predict_log(curve, low, high)
@@ -79,15 +83,18 @@ class CurveModel:
 
     def predict_log(self, curve: Array, low: Array, high: Array) -> tuple[float, float]:
         """The same, the error as a logarithm."""
-        logs = self.log(curve)
-        if len(curve) == len(self.finished.epochs):
-            return float(logs[-1]), 0.0
-        stage = self.stage(len(curve) - 1)
-        inputs = (
-            self._inputs(logs[None], self._cost_inputs(low[None], high[None]), len(curve) - 1)[0] - stage.center
-        ) / stage.scale
-        drawn = logs[-1] + stage.weights[0] + inputs @ stage.weights[1:]
-        return float(min(drawn, max(logs[-1], self._most))), stage.spread  # a line knows no end
+        logs, spread = self.predict_logs(curve[None], low[None], high[None])
+        return float(logs[0]), spread
+
+    def predict_logs(self, curves: Array, low: Array, high: Array) -> tuple[Array, float]:
+        """The same for several trainings that have come to one point, shapes (n, points) and (n, costs)."""
+        logs, point = self.log(curves), curves.shape[1] - 1
+        if point == len(self.finished.epochs) - 1:
+            return logs[:, -1], 0.0
+        stage = self.stage(point)
+        inputs = (self._inputs(logs, self._cost_inputs(low, high), point) - stage.center) / stage.scale
+        drawn = logs[:, -1] + stage.weights[0] + inputs @ stage.weights[1:]
+        return np.minimum(drawn, np.maximum(logs[:, -1], self._most)), stage.spread  # a line knows no end
 
     def stage(self, point: int) -> Stage:
         """The regression at a point, fitted when it is first asked for."""

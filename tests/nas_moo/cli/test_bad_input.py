@@ -301,6 +301,8 @@ class TestOfAStudy:
             ("choose", STUDY, "--max", "params=1", "--max", "params=2"),
             ("report", STUDY, "--out", "space.py"),
             ("report", STUDY, "--out", "."),
+            ("report", STUDY, "--format", "pdf"),
+            ("report", STUDY, "--format", "csv", "--measurements", "none.jsonl"),
             ("studies", "--delete", "../.."),
         ],
     )

@@ -110,6 +110,15 @@ def test_report(studied, run, document):
     assert run("report", STUDY, "--out", "one/two")[0] == 0
 
 
+@pytest.mark.parametrize(("form", "page"), [("md", "forms/report.md"), ("png", "forms/figures"), ("csv", "forms")])
+def test_a_report_in_another_format(studied, document, form, page):
+    told = document("report", STUDY, "--out", "forms", "--format", form)
+    assert (told["format"], told["page"]) == (form, page)
+    written = (studied / "forms").rglob("*")
+    assert set(told["files"]) == {str(p.relative_to(studied / "forms")) for p in written if p.is_file()}
+    assert "index.html" not in told["files"]
+
+
 def test_doctor_with_and_without_a_storage(studied, run, document):
     code, out, _ = run("doctor")
     assert code == 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nas_moo.errors import UserInputError
-from nas_moo.pruners import FinishedCurves, load_pruner
-from nas_moo.pruners.audit import audit_study, audit_table, trained_points
+from nas_moo.pruners import PRUNERS, WITH_QUANTILE, FinishedCurves, leave_one_out, load_pruner
+from nas_moo.pruners.audit import audit_study, audit_table, left_out, trained_points
 
 from .conftest import EPOCHS, made, of_table
 
@@ -31,6 +31,28 @@ def test_a_study_is_judged_by_leaving_each_training_out():
     assert front.epochs_saved == sum(18 - p for p in points)
     assert front.saved == pytest.approx(front.epochs_saved / (30 * 18))
     assert json.loads(json.dumps(front.to_dict()))["pruner"] == "front"
+
+
+@pytest.mark.parametrize(("n", "points"), [(11, 18), (12, 18), (60, 18), (61, 3), (40, 2), (40, 1), (256, 5)])
+@pytest.mark.parametrize("name", PRUNERS)
+def test_all_at_once_is_what_one_by_one_would_be(name, n, points):
+    """Also where errors, costs and whole trainings are equal, intervals touch, and few or many curves are fitted."""
+    rng = np.random.default_rng(n)
+    drawn = made(rng, n, points)
+    low = np.round(drawn.low, 1)
+    equal = FinishedCurves(drawn.epochs, np.round(drawn.curves, 2), low, low + rng.integers(3, size=low.shape) / 10)
+    for finished in (drawn, equal.among(np.r_[np.arange(n - 3), [0, 0, 1]])):
+        for pruner in [load_pruner(name), *([load_pruner(name, 0.4)] if name in WITH_QUANTILE else [])]:
+            points_run = leave_one_out.trained_points(pruner, finished)
+            assert points_run.tolist() == left_out(pruner, finished).tolist()
+
+
+def test_a_pruner_of_another_kind_is_fitted_anew_for_each():
+    finished = made(np.random.default_rng(0), 13)
+    optunas = load_pruner("optuna:MedianPruner")
+    assert leave_one_out.trained_points(optunas, finished) is None
+    (found,) = audit_study(finished, [optunas])
+    assert found.stopped == (left_out(optunas, finished) < 18).sum() > 0
 
 
 def test_what_is_lost_is_counted_by_its_definition():
