@@ -18,6 +18,7 @@ from nas_moo.study.evaluate import BEFORE_TRAINING
 from nas_moo.study.history import History
 from nas_moo.study.record import TrialRecord, read_judgement, read_measurements
 
+OUTBID = "a new architecture promises more for each epoch that is left"
 LOOK_SECONDS = 10.0  # at least between two looks, during a training, at what other workers have finished
 
 
@@ -67,14 +68,16 @@ class Judge:
             self._looked = time.monotonic()
         return self.verdict([e.error for e in record.curve], record.measurements)
 
-    def judgement(self, record: TrialRecord, verdict: Verdict, *, control: bool) -> Judgement:
+    def judgement(
+        self, record: TrialRecord, verdict: Verdict, *, control: bool = False, outbid: bool = False
+    ) -> Judgement:
         """A decision to stop a running trial, as it is stored."""
         told = verdict.evidence
         rival = told.get("rival")
         return Judgement(
             pruner=self._pruner.name,
             control=control,
-            reason=verdict.reason,
+            reason=OUTBID if outbid else verdict.reason,
             epoch=len(record.curve),
             last_error=record.curve[-1].error,
             predicted=_number(told.get("predicted")),
@@ -87,6 +90,7 @@ class Judge:
             quantile=_number(told.get("quantile")),
             level=self.level,
             costs={name: record.measurements[name].value for name in self._costs},
+            outbid=outbid,
         )
 
     def _finished(self) -> FinishedCurves:
