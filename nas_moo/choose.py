@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.measurement import format_quantity, parse_quantity, split_tail
+from nas_moo.measurement import TAILS, format_quantity, parse_quantity, split_tail
 from nas_moo.pareto import knee_score, nondominated, scaled
 
 KNEE = "knee"
@@ -165,9 +165,11 @@ def _excess(models: pd.DataFrame, bounds: Mapping[str, float]) -> pd.DataFrame:
     for name in bounds:
         if models[f"{name}_high"].isna().all():
             raise UserInputError(
-                "no model's percentile is known, for its calls were not timed one by one",
+                "no model's percentile is known: calls were timed several together, or fewer than "
+                f"{TAILS[split_tail(name)[1]]} of them one by one",
                 value=name,
-                do=f"Search a new study with --max {name}=..., or limit the latency itself.",
+                do=f"Search a new study with --max {name}=... and, where a call takes longer than half a millisecond, "
+                "--precision 1%, which takes up to ten seconds a network; or limit the latency itself.",
             )
     excess = {name: models[f"{name}_high"] / bound - 1.0 for name, bound in bounds.items()}
     return pd.DataFrame(excess, index=models.index).fillna(np.inf)  # an unknown percentile keeps no limit
@@ -214,19 +216,31 @@ def _least_infeasible(
     units = limit_units(objectives, bounds)
     violations = {str(name): float(share) for name, share in broken.items() if share > 0}
     by_how_much = "; ".join(
-        f"{name} up to {format_quantity(best[f'{name}_high'], units[name])} against "
-        f"{format_quantity(bounds[name], units[name])} ({share:+.1%})"
+        f"{name} {_up_to(best[f'{name}_high'], units[name])} against {format_quantity(bounds[name], units[name])}"
+        + (f" ({share:+.1%})" if np.isfinite(share) else "")
         for name, share in violations.items()
     )
     return Choice(
         id=str(best["id"]),
-        reason=f"none of {len(models)} complete models keeps the limits; this one breaks them least: {by_how_much}",
+        reason=f"none of {len(models)} complete models keeps the limits; this one breaks them least: {by_how_much}"
+        + _unknown(models, bounds),
         feasible=False,
         violations=violations,
         runner_up=str(models.loc[total.index[1], "id"]) if len(total) > 1 else None,
         ties=(),
         values={o.name: float(best[o.name]) for o in objectives},
     )
+
+
+def _up_to(high: float, unit: str) -> str:
+    return "is not known" if np.isnan(high) else f"up to {format_quantity(high, unit)}"
+
+
+def _unknown(models: pd.DataFrame, bounds: Mapping[str, float]) -> str:
+    """How many models a limit on a percentile leaves out, since it was not measured; empty where it is none."""
+    counts = {name: int(models[f"{name}_high"].isna().sum()) for name in bounds}
+    told = [f"{name} is not known of {n} models, which count as too slow" for name, n in counts.items() if n]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _reason(
@@ -256,5 +270,6 @@ def _reason(
         told = " and ".join(f"{name} ≤ {format_quantity(bound, units[name])}" for name, bound in bounds.items())
         why += (
             f" among the {len(feasible)} of {len(models)} models that keep {told} at the upper end of their intervals"
+            f"{_unknown(models, bounds)}"
         )
     return why

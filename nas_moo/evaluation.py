@@ -15,7 +15,21 @@ from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
 
 State: TypeAlias = Literal["running", "complete", "screened", "pruned", "failed", "interrupted", "duplicate"]
+Origin: TypeAlias = Literal["", "random", "bred", "screened", "model", "grid", "rest", "seed", "thawed"]
 STATES: tuple[State, ...] = ("complete", "pruned", "screened", "failed", "interrupted", "duplicate", "running")
+
+
+ORIGINS: Mapping[Origin, str] = {
+    "random": "drawn evenly from the space",
+    "bred": "a child of earlier trials",
+    "screened": "of many candidates, the one that promised most",
+    "model": "what a sampler's model of earlier trials wanted",
+    "grid": "the next point of the grid",
+    "rest": "drawn from what is left, since all others were known",
+    "seed": "given by the user",
+    "thawed": "goes on with a pruned trial",
+    "": "not stored",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +94,9 @@ class EpochRecord:
         return cls(**{**record, "folds": tuple(record.get("folds", ()))})
 
 
+OUTBID = "a new architecture promises more for each epoch that is left"
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A decision to stop a training, with what it stood on.
@@ -137,6 +154,8 @@ class Evaluation:
         judgement: A pruner's decision to stop it; None where there was none.
         continues: Number of the pruned trial whose training it goes on with; None where it began anew.
         inherited: How many epochs of the curve that one had trained.
+        origin: How it came to be proposed, a key of ``ORIGINS``; empty in studies that did not store it.
+        generation: Of a sampler that breeds in generations, from 0; None for others.
     """
 
     number: int
@@ -150,6 +169,8 @@ class Evaluation:
     judgement: Judgement | None = None
     continues: int | None = None
     inherited: int = 0
+    origin: Origin = ""
+    generation: int | None = None
 
 
 def seal(measurement: Measurement) -> str:

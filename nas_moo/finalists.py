@@ -46,7 +46,8 @@ class DeviceFront:
         method: How they were taken.
         models: A row a model, fastest first: ``id``, ``network_digest``, ``latency, low, high`` (ms), ``before`` (the
             search's own latency of that model; NaN where it had none), ``rank`` and ``rank_before`` among these models,
-            ``ties`` (ids whose intervals overlap), ``standing`` and ``caveats``.
+            ``ties`` (ids whose intervals overlap), ``standing``, ``caveats``, and ``rounds`` (what each round came to,
+            in their order; empty where a file does not say).
         missing: Models on the study's front that were not timed.
         failed: Lines of models that could not be timed: ``id``, ``error``.
     """
@@ -138,9 +139,11 @@ def _front(result: StudyResult, timed: Sequence[Mapping[str, Any]], lines: Seque
     models = pd.DataFrame({"id": rows["id"], "network_digest": rows["network_digest"]})
     for column, name in (("latency", "value"), ("low", "low"), ("high", "high"), ("caveats", "caveats")):
         models[column] = [last[d][name] for d in rows["network_digest"]]
+    models["rounds"] = [tuple(float(r["value"]) for r in last[d].get("rounds", ())) for d in rows["network_digest"]]
     models["before"] = _before(result, rows)
-    models["rank"] = models["latency"].rank(method="min").astype(int)
-    models["rank_before"] = models["before"].rank(method="min")
+    # Trainings of one network have one latency: an order among them is no change of rank.
+    models["rank"] = _ranked(models, ["latency", "before", "id"]).astype(int)
+    models["rank_before"] = _ranked(models, ["before", "latency", "id"]).where(models["before"].notna())
     models["ties"] = [
         tuple(
             o["id"]
@@ -150,7 +153,7 @@ def _front(result: StudyResult, timed: Sequence[Mapping[str, Any]], lines: Seque
         for _, m in models.iterrows()
     ]
     models["standing"] = standings(_others(result, rows), models[["low", "latency", "high"]].to_numpy(dtype=float))
-    models = models.sort_values(["latency", "id"], kind="stable").reset_index(drop=True)
+    models = models.sort_values("rank").reset_index(drop=True)
     failed = tuple(
         (str(line["id"]), str(line["error"])) for line in lines if line["kind"] == "failed" and line["asked"] == mode
     )
@@ -158,18 +161,25 @@ def _front(result: StudyResult, timed: Sequence[Mapping[str, Any]], lines: Seque
     return DeviceFront(timed[-1]["key"], timed[-1]["method"], models, missing, failed)
 
 
-def _is_latency(objective: str) -> bool:
+def _ranked(models: pd.DataFrame, by: list[str]) -> pd.Series:
+    """Places from 1, by the first column and among equals by the next."""
+    order = models.sort_values(by, kind="stable").index
+    return pd.Series(range(1, len(models) + 1), index=order, dtype=float).reindex(models.index)
+
+
+def is_latency(objective: str) -> bool:
+    """Whether an objective of this name is what finalists are timed by."""
     return objective.startswith("latency")
 
 
 def _before(result: StudyResult, rows: pd.DataFrame) -> NDArray[np.float64]:
-    own = [o.name for o in result.objectives if _is_latency(o.name)]
+    own = [o.name for o in result.objectives if is_latency(o.name)]
     return rows[own[0]].to_numpy(dtype=float) if own else np.full(len(rows), np.nan)
 
 
 def _others(result: StudyResult, rows: pd.DataFrame) -> NDArray[np.float64]:
     """The objectives but for those that are timed; values of the study, shape (models, objectives)."""
-    names = [o.name for o in result.objectives if not _is_latency(o.name)]
+    names = [o.name for o in result.objectives if not is_latency(o.name)]
     return rows[names].to_numpy(dtype=float)
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from nas_moo.errors import UnknownNameError, UserInputError
 
 EXACT = "exact"
-TAILS = ("p95", "p99")  # percentiles of a timing, which a limit may name: latency_p99
+NOT_RECORDED = "no interval recorded"  # the value is uncertain, and nobody knows by how much
+# Percentiles of a timing, which a limit may name (latency_p99), and the single calls that each takes: three lie beyond.
+TAILS = {"p95": 60, "p99": 300}
+DRIFT_LIMIT = 0.02  # by which the reference network moves by itself, relative to before
 _SCALES = {
     "n": 1e-9,
     "u": 1e-6,
@@ -35,7 +38,7 @@ class Measurement:
     Attributes:
         value: The number, in ``unit``.
         unit: "fraction", "nats", "FLOPs", "parameters", "ms" ...
-        low: Lower end of the interval; equals ``value`` where ``interval`` is "exact".
+        low: Lower end of the interval; equals ``value`` where ``interval`` is "exact" or "no interval recorded".
         high: Upper end of the interval.
         interval: What the interval is, for a reader: "95 % Wilson", "range over 5 folds", "exact".
         n: How many samples, blocks or folds stand behind the value.

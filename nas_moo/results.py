@@ -21,10 +21,11 @@ from nas_moo.measurement import split_tail
 from nas_moo.pareto import Array, nondominated, scaled
 
 ID_LENGTH = 8
+REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 REPORTS = "nas_moo.reports"
 _FIRST_COLUMNS = (
     "number", "id", "digest", "network_digest", "state", "kind", "reason", "trained", "epochs", "epochs_run",
-    "continues",
+    "continues", "origin", "generation",
 )  # fmt: skip
 PRUNING_COLUMNS = (
     "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "threshold",
@@ -42,10 +43,10 @@ class StudyResult:
         description: How it was made, as plain JSON: space, data, objectives, splits, seeds, versions, device.
         objectives: In the study's order.
         trials: A row a trial, by number: ``number, id, digest, network_digest, state, kind, reason, trained, epochs``
-            (of its curve), ``epochs_run`` (by itself), ``continues`` (number of the pruned trial it goes on with); for
-            each objective its value, ``_low`` and ``_high`` (NaN where it was not reached); ``gene_<name>`` (empty
-            where inactive); ``seconds`` and ``seconds_<stage>``; ``worker, started``; ``front`` (complete and not
-            dominated).
+            (of its curve), ``epochs_run`` (by itself), ``continues`` (number of the pruned trial it goes on with),
+            ``origin`` (see ``ORIGINS``), ``generation`` (of samplers that breed in generations); for each objective
+            its value, ``_low`` and ``_high`` (NaN where it was not reached); ``gene_<name>`` (empty where inactive);
+            ``seconds`` and ``seconds_<stage>``; ``worker, started``; ``front`` (complete and not dominated).
         epochs: A row an epoch: ``number, id, epoch, error, train_loss, learning_rate, seconds``; those that a trial
             inherited from the one it continues, too.
         measurements: A row a measurement: ``number, id, objective, value, low, high, unit, interval, n, method,
@@ -256,6 +257,7 @@ def _trials_table(
             "network_digest": e.architecture.network_digest, "state": e.outcome.state, "kind": e.outcome.kind,
             "reason": e.outcome.reason, "trained": e.outcome.trained, "epochs": len(e.curve),
             "epochs_run": len(e.curve) - e.inherited, "continues": e.continues,
+            "origin": e.origin, "generation": e.generation,
         }  # fmt: skip
         for o in objectives:
             m = e.measurements.get(o.name)
@@ -273,7 +275,8 @@ def _trials_table(
     for gene in genes:  # a column of 2 and nothing would become one of 2.0
         table[f"gene_{gene}"] = pd.Series([row[f"gene_{gene}"] for row in rows], dtype=object)
     table["trained"] = table["trained"].astype(bool)
-    table["continues"] = table["continues"].astype("Int64")
+    for whole in ("continues", "generation"):
+        table[whole] = table[whole].astype("Int64")
     table["front"] = False
     complete = table.index[table["state"] == "complete"]
     table.loc[complete, "front"] = nondominated(table.loc[complete, [o.name for o in objectives]].to_numpy(dtype=float))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from nas_moo.finalists import DeviceFront
+from nas_moo.finalists import DeviceFront, is_latency
 from nas_moo.results import StudyResult
-from reports.quantities import Column
-from reports.section import Cell, Section, Table
+from reports import finalists_pictures as pictures
+from reports.finalists_pictures import MOST_DEVICES, milliseconds
+from reports.section import Cell, Picture, Section, Table, laid_out
 
 QUESTION = "Does the front hold when it is timed again?"
 STANDINGS = {
@@ -28,7 +31,49 @@ def section(result: StudyResult, fronts: tuple[DeviceFront, ...]) -> Section:
     sentences = [_verdict(front) for front in fronts]
     if len(fronts) > 1:
         sentences.append(_across(fronts))
-    return Section("finalists", QUESTION, sentences=tuple(sentences), tables=tuple(_table(f) for f in fronts))
+    return Section(
+        "finalists", QUESTION, sentences=tuple(sentences), pictures=laid_out(_pictures(result, fronts)),
+        tables=tuple(_table(f) for f in fronts),
+    )  # fmt: skip
+
+
+def _pictures(result: StudyResult, fronts: Sequence[DeviceFront]) -> list[Callable[[float], Picture]]:
+    """Devices side by side, the front of each, and the way of its ranks; of the first few devices."""
+    shown = list(enumerate(fronts[:MOST_DEVICES], 1))
+    drawn: list[Callable[[float], Picture]] = [partial(_devices_picture, fronts)] if len(fronts) > 1 else []
+    if any(not is_latency(o.name) for o in result.objectives):
+        drawn += [partial(_front_picture, pictures.one_device(result, f, fronts), number) for number, f in shown]
+    ranks = [(number, pictures.ranks(f)) for number, f in shown]
+    return drawn + [partial(_ranks_picture, r, number) for number, r in ranks if r.ranks.size > len(r.columns) > 1]
+
+
+def _devices_picture(fronts: Sequence[DeviceFront], width: float) -> Picture:
+    found = pictures.devices(fronts)
+    models, others = found.left_out
+    left = [f"{models} models between them" if models else "", f"{others} more devices" if others else ""]
+    hidden = f" Not drawn: {' and '.join(filter(None, left))}." if any(left) else ""
+    caption = f"The same networks on each device, with the intervals between rounds.{hidden}"
+    alt = f"Latencies of {len(found.models)} models on {len(found.titles)} devices: {'; '.join(found.titles)}."
+    return Picture("finalists-devices", alt, caption, lambda: pictures.draw_devices(found, width=width))
+
+
+def _front_picture(found: pictures.OneDevice, number: int, width: float) -> Picture:
+    steps = f"{len(found.steps)} steps of {len(found.models)} models"
+    alt = f"{found.title}: front of {found.y.label} against latency, {steps}."
+    off = len(found.models) - len(found.steps)
+    caption = "The step line is the front of these two by their values; models in doubt are named."
+    if off and found.others:
+        caption += f" Models off the line can be on the front through {' or '.join(found.others)}."
+    return Picture(f"finalists-front-{number}", alt, caption, lambda: pictures.draw_device(found, width=width))
+
+
+def _ranks_picture(found: pictures.Ranks, number: int, width: float) -> Picture:
+    hidden = f" {found.left_out} models between them are not drawn." if found.left_out else ""
+    n = len(found.models)
+    rounds = f" Between the rounds, {found.between_rounds} of {n} changed their rank." if found.rounds else ""
+    alt = f"Ranks in latency of {n} models on {found.title}, from column {found.columns[0]} to {found.columns[-1]}."
+    caption = f"Lines that cross are models that changed places; 1 is the fastest.{rounds}{hidden}"
+    return Picture(f"finalists-ranks-{number}", alt, caption, lambda: pictures.draw_ranks(found, width=width))
 
 
 def _verdict(front: DeviceFront) -> str:
@@ -58,7 +103,7 @@ def _across(fronts: tuple[DeviceFront, ...]) -> str:
 
 
 def _table(front: DeviceFront) -> Table:
-    digits = _column(float(front.models["latency"].min()))
+    digits = milliseconds(front.models["latency"])
     rows = []
     for _, m in front.models.iterrows():
         before = "–" if math.isnan(m["before"]) else digits.text(m["before"])
@@ -85,7 +130,3 @@ def _table(front: DeviceFront) -> Table:
 
 def _change(before: int, now: int) -> str:
     return "as in the search" if before == now else f"was {before}"
-
-
-def _column(least: float) -> Column:
-    return Column("ms", 1.0, min(max(2 - math.floor(math.log10(least)), 0), 5))

@@ -47,7 +47,8 @@ def section(result: StudyResult) -> Section:
     if result.trials.empty:
         return Section("outcomes", QUESTION, missing="No trial has started yet.")
     table = gather(result)
-    return Section("outcomes", QUESTION, sentences=(_summary(result, table),), tables=(_table(table),))
+    timed = any(str(c).startswith("seconds_") for c in result.trials.columns)
+    return Section("outcomes", QUESTION, sentences=(_summary(result, table),), tables=(_table(table, timed=timed),))
 
 
 def _summary(result: StudyResult, table: pd.DataFrame) -> str:
@@ -61,7 +62,7 @@ def _summary(result: StudyResult, table: pd.DataFrame) -> str:
     return told
 
 
-def _table(table: pd.DataFrame) -> Table:
+def _table(table: pd.DataFrame, *, timed: bool) -> Table:
     rows = tuple(
         (
             Cell(row["state"], MEANINGS.get(row["state"], "")),
@@ -69,12 +70,13 @@ def _table(table: pd.DataFrame) -> Table:
             Cell(row["reason"] or "–", f"and {row['others']} other wordings" if row["others"] else ""),
             f"{row['count']:,}",
             f"{row['trained']:,}",
-            f"{row['seconds']:,.1f}",
+            f"{row['seconds']:,.1f}" if timed else "–",
         )
         for _, row in table.iterrows()
     )
     shares = tuple((float(row["share"]), str(row["state"])) for _, row in table.iterrows())
+    note = "Seconds add up all stages and workers; waiting for a device counts."
     return Table(
         ("outcome", "kind", "reason (the commonest)", "trials", "trained", "seconds"), rows, numbers=(3, 4, 5),
-        shares=shares, notes=("Seconds add up all stages and workers; waiting for a device counts.",),
+        shares=shares, notes=(note if timed else "No seconds were recorded.",),
     )  # fmt: skip

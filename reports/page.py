@@ -14,7 +14,23 @@ from markupsafe import Markup
 import nas_moo
 from nas_moo.finalists import DeviceFront, join, read_measurements
 from nas_moo.results import StudyResult
-from reports import choice, curves, finalists, folder, made, outcomes, progress, pruning, style, tables
+from reports import (
+    choice,
+    clock,
+    curves,
+    finalists,
+    folder,
+    made,
+    matters,
+    outcomes,
+    progress,
+    proxy,
+    pruning,
+    style,
+    tables,
+    trust,
+    unseen,
+)
 from reports.section import Picture, Section
 
 PAGE = "index.html"
@@ -59,10 +75,15 @@ def sections(result: StudyResult, opened: pd.DataFrame, fronts: tuple[DeviceFron
     """The page's questions; ``opened`` holds the test values of the front, ``fronts`` what was timed again."""
     return (
         choice.section(result, opened),
+        unseen.section(result, opened),
+        proxy.section(result),
         *([finalists.section(result, fronts)] if fronts else []),
+        trust.section(result, fronts),
         progress.section(result),
         curves.section(result),
+        matters.section(result),
         pruning.section(result),
+        clock.section(result),
         outcomes.section(result),
         made.section(result),
     )

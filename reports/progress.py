@@ -1,146 +1,125 @@
-"""Is it still getting better? The hypervolume of the front after each training, from a fixed reference point."""
+"""Is it still getting better, and was the search worth it? Hypervolume over what was spent, beside random search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
-from nas_moo.errors import UserInputError
+from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.evaluation import ORIGINS, Origin
 from nas_moo.measurement import format_quantity
-from nas_moo.pareto import Array, scaled
-from nas_moo.pareto import hypervolume as volume
+from nas_moo.pareto import Array
 from nas_moo.results import StudyResult
 from reports import style
+from reports.progress_numbers import FEWEST_RANDOM, OVER, Over, Progress, gather
 from reports.section import Picture, Section, Table
 
-QUESTION = "Is it still getting better?"
+QUESTION = "Is it still getting better, and was the search worth it?"
 WORTH = 0.02  # of the hypervolume; a rule of thumb, not a test
 FEW = 8  # below so many trainings a share of them says nothing
+MANY_MARKS = 24  # generations, above which not each is marked
+WIDE, HALF = (9.0, 3.6), (5.4, 3.4)  # inches; on a wide page one takes the whole width, or two stand beside each other
+IN_GENERATIONS = ("nsga3", "optuna-nsga2")  # samplers
+AXES = {
+    "epochs": "epochs run, with those of pruned and failed trials",
+    "seconds": "seconds of work, all workers together, without waiting",
+}
 
 
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """The hypervolume after each trial that finished.
-
-    Attributes:
-        trainings: How many trials had cost training by then, ascending; how many were complete where none is trained.
-        complete: How many of them were complete.
-        hypervolume: Of the front of the complete ones; never falls.
-        front: How many models were on that front.
-        reference: The point it is measured from, by objective name, in the objectives' own units.
-        fixed_by: How many complete trials fixed the reference.
-        provisional: The reference will still move.
-        beyond: Complete trials that lie beyond the reference, and so count nothing.
-        coordinates: What is multiplied: the labels of the objectives, costs in logarithm.
-        noun: What ``trainings`` counts: "training" or "complete trial".
-    """
-
-    trainings: NDArray[np.int64]
-    complete: NDArray[np.int64]
-    hypervolume: Array
-    front: NDArray[np.int64]
-    reference: Mapping[str, float]
-    fixed_by: int
-    provisional: bool
-    beyond: int
-    coordinates: tuple[str, ...]
-    noun: str = "training"
-
-    def gained(self, share: float = 0.25) -> float:
-        """What the last ``share`` of the trainings added, relative to the hypervolume now."""
-        now = self.hypervolume[-1]
-        before = self.hypervolume[self.trainings <= (1 - share) * self.trainings[-1]]
-        return float((now - (before[-1] if len(before) else 0.0)) / now) if now > 0 else 0.0
-
-
-def hypervolume(result: StudyResult, ax: Axes | None = None) -> Axes:
-    """Draw the hypervolume over trainings.
+def hypervolume(result: StudyResult, ax: Axes | None = None, over: Over = "trainings") -> Axes:
+    """Draw the hypervolume over "trainings", "epochs" or "seconds".
 
     Raises:
-        UserInputError: no trial is complete.
+        UnknownNameError: ``over`` is none of them.
+        UserInputError: no trial is complete, or the study does not say what its trials took of this.
     """
+    if over not in OVER:
+        raise UnknownNameError("axis of the hypervolume", over, OVER)
     progress = gather(result)
     if progress is None:
         raise UserInputError("no trial is complete", value=result.name, do="Run the search for longer.")
-    return draw(progress, ax)
+    if progress.spent(over) is None:
+        raise UserInputError(f"this study stores no {over}", value=result.name, do='Draw it over "trainings".')
+    return draw(progress, ax, over=over)
 
 
-def gather(result: StudyResult) -> Progress | None:
-    """Collect the hypervolume after each trial, in the order of their numbers; None where none is complete."""
-    found = result.hypervolume_reference()
-    if found is None:
-        return None
-    reference, fixed_by = found
-    log = [o.log for o in result.objectives]
-    origin = scaled(reference[None, :], log)[0]
-    trials = result.trials.sort_values("number")
-    done = (trials["state"] == "complete").to_numpy()
-    points = result.coordinates(trials[done])
-    steps = _volumes(points, origin)
-    last = np.cumsum(done) - 1
-    seen = last >= 0
-    trained = trials["trained"].to_numpy(dtype=bool)
-    return Progress(
-        trainings=np.cumsum(trained if trained.any() else done)[seen].astype(np.int64),
-        complete=last[seen] + 1,
-        hypervolume=steps[last[seen], 0],
-        front=steps[last[seen], 1].astype(np.int64),
-        reference={o.name: float(v) for o, v in zip(result.objectives, reference, strict=True)},
-        fixed_by=fixed_by,
-        provisional=result.description.get("hypervolume_reference") is None,
-        beyond=int((points >= origin).any(axis=1).sum()),
-        coordinates=tuple(f"log {o.label}" if o.log else o.label for o in result.objectives),
-        noun="training" if trained.any() else "complete trial",
-    )
-
-
-def _volumes(points: Array, origin: Array) -> Array:
-    """Hypervolume and size of the front of the first 1, 2, ... points, shape (points, 2).
-
-    A dominated point changes neither, so most points of a long study cost one comparison.
-    """
-    front, now = np.zeros((0, points.shape[1])), 0.0
-    out = np.zeros((len(points), 2))
-    for i, point in enumerate(points):
-        dominated = ((front <= point).all(axis=1) & (front < point).any(axis=1)).any()
-        if not dominated:
-            front = np.vstack([front[~((point <= front).all(axis=1) & (point < front).any(axis=1))], point])
-            now = max(now, volume(front, origin))  # the sum may differ in its last bit
-        out[i] = now, len(front)
-    return out
-
-
-def draw(progress: Progress, ax: Axes | None = None, size: tuple[float, float] = (7.2, 3.6)) -> Axes:
+def draw(
+    progress: Progress,
+    ax: Axes | None = None,
+    size: tuple[float, float] = (7.2, 3.6),
+    over: Over = "trainings",
+    legend: bool = True,
+) -> Axes:
     """Draw the hypervolume as a stepped line and return its axes."""
     with style.applied():
         ax = style.axes(ax, size)
-        x, y = progress.trainings, progress.hypervolume
-        rises = np.flatnonzero(np.diff(np.r_[0.0, y]) > 0)
-        ax.fill_between(x, y, step="post", color=style.FRONT, alpha=0.10, linewidth=0)
-        ax.plot(x, y, drawstyle="steps-post", color=style.FRONT, linewidth=1.6)
+        spent = cast(Array, progress.spent(over))
+        x, y = spent, progress.hypervolume
+        rises = progress.rises
+        corners = np.unique(np.r_[0, rises, len(x) - 1])  # in between it is level
+        ax.fill_between(x[corners], y[corners], step="post", color=style.FRONT, alpha=0.10, linewidth=0)
+        ax.plot(x[corners], y[corners], drawstyle="steps-post", color=style.FRONT, linewidth=1.6)
         ax.plot(
             x[rises], y[rises], "o", color=style.FRONT, markersize=4, markeredgecolor=style.PAPER, markeredgewidth=0.5,
+            rasterized=len(rises) > style.MANY_POINTS,
             label=f"a {progress.noun} that improved the front ({len(rises):,})",
         )  # fmt: skip
+        _draw_chance(ax, progress, over)
         fixed = np.flatnonzero(progress.complete >= progress.fixed_by)
         if not progress.provisional and len(fixed):
             ax.axvline(
                 float(x[fixed[0]]), color=style.MUTED, linewidth=1, linestyle=(0, (4, 3)),
                 label=f"reference point fixed, by {progress.fixed_by} complete trials",
             )  # fmt: skip
-        ax.set_xlim(0, max(float(x[-1]) * 1.02, 1.0))
-        ax.set_ylim(0, float(y[-1]) * 1.08 or 1.0)
-        style.whole_numbers(ax.xaxis)
+        _draw_generations(ax, progress, over)
+        ax.set_xlim(0, max(float(x[-1]) * 1.02, 1.0 if over == "trainings" else 0.0) or 1.0)
+        ax.set_ylim(0, _highest(progress) * 1.08 or 1.0)
+        style.whole_numbers(ax.xaxis) if over != "seconds" or x[-1] > 20 else style.plain_numbers(ax.xaxis)
         style.plain_numbers(ax.yaxis)
-        style.title_axis(ax.xaxis, f"{progress.noun}s")
+        style.title_axis(ax.xaxis, AXES.get(over, f"{progress.noun}s"))
         noun = "hypervolume (provisional)" if progress.provisional else "hypervolume"
-        style.title_axis(ax.yaxis, f"{noun}\n{' × '.join(progress.coordinates)}")
-        style.legend(ax)
+        if legend:
+            style.title_axis(ax.yaxis, f"{noun}\n{' × '.join(progress.coordinates)}")
+            style.legend(ax)
+        else:
+            ax.set_title(noun, loc="left", fontsize="medium", color=style.INK)
     return ax
+
+
+def _highest(progress: Progress) -> float:
+    return float(max(progress.hypervolume[-1], 0.0 if progress.chance is None else progress.chance.high.max()))
+
+
+def _draw_chance(ax: Axes, progress: Progress, over: Over) -> None:
+    """Random search up to where it ends; nothing is extrapolated."""
+    chance = progress.chance
+    if chance is None or chance.each[over] == 0:
+        return
+    x = chance.taken * chance.each[over]
+    ax.fill_between(x, chance.low, chance.high, color=style.MUTED, alpha=0.2, linewidth=0)
+    ax.plot(
+        x, chance.mean, color=style.INK, linewidth=1.4, linestyle=(0, (5, 2)),
+        label=f"random trials alone ({chance.trials:,}): mean and middle 90 %",
+    )  # fmt: skip
+    ax.plot(x[-1], chance.mean[-1], "s", color=style.INK, markersize=5, label="no more random trials")
+
+
+def _draw_generations(ax: Axes, progress: Progress, over: Over) -> None:
+    """Marks on the horizontal axis, of as many generations as can be told apart."""
+    at = progress.generations.get(over)
+    if at is None:
+        return
+    each = next(step for k in range(9) for step in (10**k, 2 * 10**k, 5 * 10**k) if len(at) <= step * MANY_MARKS)
+    ax.plot(
+        at[each - 1 :: each], np.zeros(len(at[each - 1 :: each])), linestyle="none", marker=2, markersize=9,
+        color=style.INK, clip_on=False, transform=blended_transform_factory(ax.transData, ax.transAxes),
+        label="a new generation" if each == 1 else f"each {each}th generation",
+    )  # fmt: skip
 
 
 def section(result: StudyResult) -> Section:
@@ -148,54 +127,164 @@ def section(result: StudyResult) -> Section:
     progress = gather(result)
     if progress is None:
         return Section("progress", QUESTION, missing="No trial is complete yet, so there is no front to measure.")
+    sentences = (_verdict(progress), _chance(progress), _reference(result, progress))
+    return Section(
+        "progress", QUESTION, sentences=sentences, pictures=_pictures(result, progress),
+        tables=tuple(t for t in (_origins(progress), _table(progress)) if t is not None),
+    )  # fmt: skip
+
+
+def _pictures(result: StudyResult, progress: Progress) -> tuple[Picture, ...]:
+    known: tuple[Over, ...] = tuple(over for over in OVER if progress.spent(over) is not None)
+    size = WIDE if len(known) != 2 else HALF
+    reached = f"Hypervolume rises to {progress.hypervolume[-1]:.4g}"
+    captions = {
+        "trainings": _caption(result, progress),
+        "epochs": "Marks as above. Trials in the order in which they began; epochs that one inherited count once.",
+        "seconds": "Marks as above. Building, measuring and training; not proposing, storing, or waiting.",
+    }
+    alts = {
+        "trainings": f"{reached} after {progress.trainings[-1]:,} {progress.noun}s.",
+        **{o: f"{reached} after {s[-1]:,.0f} {o}." for o in known[1:] if (s := progress.spent(o)) is not None},
+    }
+    return tuple(
+        Picture(
+            "hypervolume" if over == "trainings" else f"hypervolume-{over}", alts[over], captions[over],
+            partial(draw, progress, size=size if over == "trainings" else HALF, over=over,
+                    legend=over == "trainings"),
+        )
+        for over in known
+    )  # fmt: skip
+
+
+def _caption(result: StudyResult, progress: Progress) -> str:
+    told = "The table has the same line at a few places."
+    if progress.chance is not None:
+        told += (
+            f" Random trials: {progress.chance.orders} random orders of those that were drawn evenly from the space; "
+            "the band closes where all are taken."
+        )
+    if not progress.generations and (sampler := result.description.get("sampler")):
+        why = "is in its first" if sampler in IN_GENERATIONS else "has none"
+        told += f" No generations are marked: {sampler} {why}."
+    return told
+
+
+def _reference(result: StudyResult, progress: Progress) -> str:
     units = {o.name: o.unit for o in result.objectives}
     labels = {o.name: o.label for o in result.objectives}
     corner = ", ".join(
         format_quantity(v, units[n]) if labels[n] == units[n] else f"{labels[n]} {format_quantity(v, units[n])}"
         for n, v in progress.reference.items()
     )
-    reference = (
-        f"Hypervolume is the part of objective space that the front covers up to a reference point: {corner}. "
-        f"{'Costs count in their natural logarithm. ' if any(o.log for o in result.objectives) else ''}"
-    ) + (
-        f"The point is provisional: the worst values so far × 1.1 (complete trials: {progress.fixed_by}). It moves "
-        "until the study has enough of them to fix it, so numbers of two reports cannot be compared yet."
-        if progress.provisional
-        else f"The first {progress.fixed_by} complete trials fixed it; it stays where it is when the search is resumed."
-    )
-    alt = f"Hypervolume rises to {progress.hypervolume[-1]:.4g} after {progress.trainings[-1]} {progress.noun}s."
-    return Section(
-        "progress", QUESTION, sentences=(_verdict(progress), reference),
-        pictures=(Picture("hypervolume", alt, "The table has the same line at a few places.", lambda: draw(progress)),),
-        tables=(_table(progress),), beside=True,
-    )  # fmt: skip
+    told = f"Hypervolume is the part of objective space that the front covers up to a reference point: {corner}. "
+    if any(o.log for o in result.objectives):
+        told += "Costs count in their natural logarithm. "
+    if progress.provisional:
+        return (
+            f"{told}The point is provisional: the worst values so far × 1.1 (complete trials: {progress.fixed_by}). It "
+            "moves until the study has enough of them to fix it, so numbers of two reports cannot be compared yet."
+        )
+    return f"{told}The first {progress.fixed_by} complete trials fixed it; it stays when the search is resumed."
 
 
 def _verdict(progress: Progress) -> str:
-    last = int(progress.trainings[-1])
-    rises = progress.trainings[np.flatnonzero(np.diff(np.r_[0.0, progress.hypervolume]) > 0)]
+    """What the last trainings brought, and what the next ones may bring."""
+    last, noun = int(progress.trainings[-1]), progress.noun
+    rises = progress.trainings[progress.rises]
     if not len(rises):
         return "No complete trial lies inside the reference point yet."
     if last < FEW:
-        return f"{last} {progress.noun}{'s' if last != 1 else ''} so far: too few to say whether more would help."
-    gained = f"{100 * progress.gained():.1f} % of today's hypervolume"
-    told = f"The last {_quarter(last)} of {last} {progress.noun}s added {gained}"
-    told += f"; the front last improved at {progress.noun} {int(rises[-1])}."
-    advice = "are likely to pay" if progress.gained() > WORTH else "will bring little"
-    return f"{told} More of them {advice}."
+        return f"{last} {noun}{'s' if last != 1 else ''} so far: too few to say whether more would help."
+    now, before = progress.gained(), progress.gained(until=0.75)
+    since = last - int(rises[-1])
+    told = (
+        f"The last {_quarter(last)} of {last:,} {noun}s added {100 * now:.1f} % of today's hypervolume, the quarter "
+        f"before them {100 * before:.1f} %; the front last improved at {noun} {int(rises[-1]):,}"
+        f"{f', {since:,} ago' if since else ''}. {_next(rises, last, noun)}"
+    )
+    shrinking = now * min(now / before, 1.0) if before > 0 else now
+    advice = "are likely to pay" if shrinking > WORTH else "may pay" if now > WORTH else "will bring little"
+    return f"{told} By these rules of thumb, more of them {advice}."
+
+
+def _next(rises: NDArray[np.int64], last: int, noun: str) -> str:
+    """When the next improvement may be due, at the rate of the last half."""
+    half = last - last // 2
+    recent = len(np.unique(rises[rises > last - half]))
+    if not recent:
+        return f"None of the last {half:,} improved it: the next is likely to take at least as many again."
+    wait = max(round(half / recent), 1)
+    return (
+        f"{recent:,} of the last {half:,} improved it: at that rate the next improvement takes about {wait:,} "
+        f"{noun}{'s' if wait != 1 else ''}."
+    )
 
 
 def _quarter(trainings: int) -> int:
     return trainings - int(0.75 * trainings)
 
 
+def _chance(progress: Progress) -> str:
+    """What can be said of random search, and what cannot."""
+    origins, noun, chance = progress.origins, progress.noun, progress.chance
+    column = "trained" if noun == "training" else "trials"
+    trained = {str(o): int(n) for o, n in zip(origins["origin"], origins[column], strict=True) if n}
+    unknown = trained.get("", 0)
+    if chance is not None:
+        total = float(progress.hypervolume[-1])
+        share = chance.mean[-1] / total if total > 0 else 0.0
+        others = origins[origins["origin"] != "random"]
+        added = others["added"].sum() / total if total > 0 else 0.0
+        return (
+            f"Random search: {chance.trials:,} architectures were drawn evenly from the space, and reach "
+            f"{100 * share:.1f} % of today's hypervolume by themselves; the other {others[column].sum():,} {noun}s "
+            f"added {100 * added:.1f} %. After that the study has no random trials to compare with, so what random "
+            "search would have reached by now is not known."
+        )
+    if unknown:
+        return (
+            f"Random search: how {unknown:,} of the {noun}s came to be proposed is not stored (an earlier version "
+            "made them), so there is nothing random to compare with."
+        )
+    if set(trained) <= {"random", "thawed"}:
+        return f"All {noun}s were drawn evenly from the space: this is random search, and nothing else is beside it."
+    random = trained.get("random", 0)
+    return (
+        f"Random search: {random or 'no'} {noun}{'s were' if random != 1 else ' was'} drawn evenly from the space, "
+        f"and fewer than {FEWEST_RANDOM} are nothing to compare with."
+    )
+
+
+def _origins(progress: Progress) -> Table | None:
+    """Who brought what; None where it is not stored."""
+    known = progress.origins
+    if set(known["origin"]) <= {""}:
+        return None
+    total = float(progress.hypervolume[-1])
+    rows = tuple(
+        (
+            f"{row['origin'] or 'unknown'}: {ORIGINS[cast(Origin, row['origin'])]}", f"{row['trials']:,}",
+            f"{row['trained']:,}", f"{row['improved']:,}", f"{100 * row['added'] / total if total else 0.0:.1f} %",
+            f"{row['front']:,}",
+        )
+        for _, row in known.iterrows()
+    )  # fmt: skip
+    note = "Early trials improve an empty front easily: what is added later is harder won, whoever proposes it."
+    return Table(
+        ("proposed", "trials", "trained", "improved the front", "hypervolume added", "on the front now"), rows,
+        numbers=(1, 2, 3, 4, 5), title="Who brought what", notes=(note,),
+    )  # fmt: skip
+
+
 def _table(progress: Progress) -> Table:
     wanted = np.unique(np.round(np.linspace(1, progress.trainings[-1], 8)).astype(int))
     places = sorted({int(np.searchsorted(progress.trainings, w, side="right")) - 1 for w in wanted} - {-1})
+    spent = [(o, s) for o in OVER[1:] if (s := progress.spent(o)) is not None]
     rows = tuple(
         (
-            f"{progress.trainings[i]:,}", f"{progress.complete[i]:,}", f"{progress.front[i]:,}",
-            f"{progress.hypervolume[i]:.4f}",
+            f"{progress.trainings[i]:,}", *(f"{s[i]:,.0f}" for _, s in spent), f"{progress.complete[i]:,}",
+            f"{progress.front[i]:,}", f"{progress.hypervolume[i]:.4f}",
         )
         for i in places
     )  # fmt: skip
@@ -203,6 +292,5 @@ def _table(progress: Progress) -> Table:
         note = f"{progress.beyond} complete trials lie beyond the reference point in some objective and count nothing."
     else:
         note = "Every complete trial lies inside the reference point."
-    return Table(
-        (f"{progress.noun}s", "complete", "on the front", "hypervolume"), rows, numbers=(0, 1, 2, 3), notes=(note,)
-    )
+    head = (f"{progress.noun}s", *(o for o, _ in spent), "complete", "on the front", "hypervolume")
+    return Table(head, rows, numbers=tuple(range(len(head))), title="Step by step", notes=(note,))

@@ -125,6 +125,12 @@ def _decisions(result: StudyResult, error: str) -> pd.DataFrame:
     )
 
 
+def account(result: StudyResult) -> Account | None:
+    """What pruning saved; None where no pruner decided anything."""
+    trained = trained_objective(result)
+    return None if trained is None or result.prunings.empty else _account(result, _decisions(result, trained.name))
+
+
 def _account(result: StudyResult, decisions: pd.DataFrame) -> Account:
     epochs, pruned = int(result.description["epochs"]), hindsight.pruned_for_good(result)
     per_epoch = result.epochs.groupby("number")["seconds"].mean()

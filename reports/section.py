@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -56,6 +56,18 @@ class Picture:
     alt: str
     caption: str
     draw: Callable[[], Axes]
+
+
+WIDE, HALF = 8.2, 5.4  # inches of a picture that has the page to itself, and of one that shares it
+
+
+def laid_out(pictures: Sequence[Callable[[float], Picture]]) -> tuple[Picture, ...]:
+    """Pictures for the widths that the page gives them: two beside each other, the first of an odd number alone.
+
+    Args:
+        pictures: Each takes its width in inches.
+    """
+    return tuple(make(WIDE if i == 0 and len(pictures) % 2 else HALF) for i, make in enumerate(pictures))
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,14 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
-def legend(ax: Axes) -> None:
-    """Put the legend above the axes and their label, where it hides no point, in as many columns as there is room."""
+def legend(ax: Axes, room: float | None = None) -> None:
+    """Put the legend above the axes and their label, where it hides no point, in as many columns as there is room.
+
+    Args:
+        ax: With all that the legend names.
+        room: Inches from the axes' left edge to the figure's right one, where long names stand before the axes.
+    """
+    room = 0.92 * _inches_wide(ax) if room is None else room
     handles, _ = ax.get_legend_handles_labels()
     root = cast(Figure, ax.get_figure(root=True))
     lines = ax.get_ylabel().count("\n") + 1
@@ -138,8 +144,15 @@ def legend(ax: Axes) -> None:
             loc="lower left", bbox_to_anchor=(0, 1.0), bbox_transform=lifted, ncols=columns, borderaxespad=0.2,
             borderpad=0.1, handletextpad=0.4, columnspacing=1.4, labelcolor=INK,
         )  # fmt: skip
-        if drawn.get_window_extent().width <= 0.92 * _inches_wide(ax) * root.dpi:
+        if drawn.get_window_extent().width <= room * root.dpi:
             return
+
+
+def legend_beside_names(ax: Axes) -> None:
+    """A legend over axes that long names stand before: the layout is settled first, so that their place is known."""
+    figure = cast(Figure, ax.get_figure(root=True))
+    figure.draw_without_rendering()
+    legend(ax, room=0.98 * float(figure.get_figwidth() * (1 - ax.get_position().x0)))
 
 
 def _inches_wide(ax: Axes) -> float:

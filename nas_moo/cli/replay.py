@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help=f"searches, seeded 0 to N-1 (default: {_SEEDS})")
     parser.add_argument("--jobs", type=int, metavar="N", help=f"processes (default: {_JOBS})")
     parser.add_argument("--out", metavar="DIR", help=f"for the document and the curves (default: {_OUT})")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write the report of the first search: index.html, figures, CSV"
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -68,19 +72,23 @@ def run(parsed: argparse.Namespace) -> int:
         raise UserInputError(
             "there is nothing to replay", value="replay", do="Give a TABLE.toml, or --compare A.json B.json."
         )
-    document = _replay(parsed)
+    document, page = _replay(parsed)
     if parsed.json:
-        print_json(document)
-    else:
-        _print_scores(document)
+        print_json(document | ({} if page is None else {"report": str(page)}))
+        return 0
+    _print_scores(document)
+    if page is not None:
+        print(f"Report of the search with seed 0: {page}")
     return 0
 
 
-def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
+def _replay(parsed: argparse.Namespace) -> tuple[dict[str, Any], Path | None]:
+    """The document, and the report's page where one was asked for."""
     from functools import partial
 
     from nas_moo.replay.judge import Judge
     from nas_moo.replay.run import load_named, replay_seeds
+    from nas_moo.replay.study import replayed_study
     from nas_moo.replay.summary import write_summary
     from nas_moo.replay.table import load_table
     from nas_moo.replay.trace import Trace
@@ -105,7 +113,11 @@ def _replay(parsed: argparse.Namespace) -> dict[str, Any]:
     traces = replay_seeds(
         table, load, options, trials=trials, seeds=seeds, jobs=jobs, pruning=pruning, progress=progress
     )
-    return write_summary(Path(parsed.out or _OUT), table, arm, traces, trials)
+    document = write_summary(Path(parsed.out or _OUT), table, arm, traces, trials)
+    if parsed.report is None:
+        return document, None
+    study = replayed_study(table, arm, traces[0], trials, shlex.join(["nas-moo", *sys.argv[1:]]))
+    return document, study.report(parsed.report)
 
 
 def _pruning(arm: Arm, table: RecordedTable) -> Pruning | None:
@@ -216,7 +228,7 @@ def _spread(values: list[float], digits: int) -> str:
 def _compare(parsed: argparse.Namespace) -> int:
     from nas_moo.replay.compare import compare_files
 
-    unused = ("table", "sampler", "population", "grid_steps", "trials", "seeds", "jobs", "out")
+    unused = ("table", "sampler", "population", "grid_steps", "trials", "seeds", "jobs", "out", "report")
     of_pruner = ("pruner", "pruner_quantile", "control_share", "no_thaw")
     for name in (*unused, *of_pruner):
         if getattr(parsed, name) not in (None, False):

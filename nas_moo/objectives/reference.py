@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from nas_moo.genome import Architecture
+from nas_moo.measurement import DRIFT_LIMIT
 from nas_moo.objectives import Candidate
 from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.modes import EAGER, GRAPH
 from nas_moo.objectives.timing import TimingPreset
 
 EVERY = 20  # models between two timings of the reference
-DRIFT_LIMIT = 0.02
 _SEED, _SHAPE, _CLASSES = 0, (3, 32, 32), 10
 _PRESET = TimingPreset("reference", budget_s=0.25, precision=0.005)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nas_moo.errors import MachineError, UserInputError
+from nas_moo.measurement import TAILS
 from nas_moo.objectives.intervals import median_interval, trend
 
 PROTOCOL = 2
@@ -20,8 +21,6 @@ _STEADY_CHANGE = 0.05
 _FEWEST_BLOCKS = 3
 _LOOK_AGAIN = 1.1
 _ANY_MS = 1e-9
-# Three samples are expected beyond each quantile.
-_SAMPLES_FOR = {0.95: 60, 0.99: 300}
 # A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
 _JUMP_FACTOR, _JUMP_SECONDS, _MOST_JUMPS = 20.0, 1.0, 3
 
@@ -323,16 +322,16 @@ def _summary(
         steady=steady,
         converged=_is_converged(blocks, calls, preset),
         trend=trend(medians),
-        p95=_percentile(walls, 0.95) if calls == 1 else None,
-        p99=_percentile(walls, 0.99) if calls == 1 else None,
+        p95=_percentile(walls, 0.95, TAILS["p95"]) if calls == 1 else None,
+        p99=_percentile(walls, 0.99, TAILS["p99"]) if calls == 1 else None,
         wall_over_thread=_ratio(walls, [s.thread_ms for s in samples]),
         host_share=_inverse(_ratio(walls, [s.host_ms for s in samples])),
         jumps=jumps,
     )
 
 
-def _percentile(ordered: list[float], share: float) -> float | None:
-    if len(ordered) < _SAMPLES_FOR[share]:
+def _percentile(ordered: list[float], share: float, fewest: int) -> float | None:
+    if len(ordered) < fewest:
         return None
     return ordered[math.ceil(share * len(ordered)) - 1]
 

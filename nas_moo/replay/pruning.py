@@ -49,6 +49,28 @@ class Pruning:
 
 
 @dataclass(frozen=True, eq=False)
+class Decision:
+    """A decision to stop a training.
+
+    Attributes:
+        points: Of the curve that it had then.
+        control: It was overruled, and the training went on.
+        level: How often the rule had turned more cautious before.
+        rival: Row of the finished training that was better at costs no higher; None where the rule names none.
+        finished: How many trainings the rule stood on.
+        outbid: The rule would have let it go on; the sampler gave it up for now.
+    """
+
+    verdict: Verdict
+    points: int
+    control: bool
+    level: int
+    rival: int | None
+    finished: int
+    outbid: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Training:
     """What was trained of one row.
 
@@ -56,12 +78,14 @@ class Training:
         points: Of its curve that it has now.
         fulls: What that cost, in full trainings.
         verdict: After which it was given up; None where it is complete.
+        decision: To give it up, followed or overruled; None where there was none.
     """
 
     row: int
     points: int
     fulls: float
     verdict: Verdict | None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,22 +148,24 @@ class Trainer:
         before, last = self._pruned.pop(row, 0), self._table.errors.shape[1]
         self._thawed += before > 0
         self._outbid.discard(row)
-        bound: float | None = None
-        stopped = False
+        decision: Decision | None = None
         for points in range(before + 1, last):
             verdict = self._verdict(row, points)
             if verdict.stop:
-                if not is_control(self._seed, number, len(self._controls), self._pruning.control_share):
+                control = is_control(self._seed, number, len(self._controls), self._pruning.control_share)
+                decision = self._decision(verdict, points, control=control)
+                if not control:
                     self._pruned[row] = points
-                    return Training(row, points, self._cost(before, points), verdict)
-                stopped, bound = True, verdict.evidence.get("bound")
+                    return Training(row, points, self._cost(before, points), verdict, decision)
                 break
             if self._is_outbid(row, points, verdict):
                 self._pruned[row] = points
                 self._outbid.add(row)
-                return Training(row, points, self._cost(before, points), verdict)
-        self._finish(row, stopped=stopped, bound=bound)
-        return Training(row, last, self._cost(before, last), None)
+                decision = self._decision(verdict, points, outbid=True)
+                return Training(row, points, self._cost(before, points), verdict, decision)
+        bound = None if decision is None else decision.verdict.evidence.get("bound")
+        self._finish(row, stopped=decision is not None, bound=bound)
+        return Training(row, last, self._cost(before, last), None, decision)
 
     def thaw(self) -> int | None:
         """A row that was given up and that the rule would let go on by now; None where there is none."""
@@ -178,6 +204,11 @@ class Trainer:
             self._rule = at_level(self._pruning.pruner, self._level).fit(finished)
         costs = self._table.costs[row]
         return self._rule.decide(self._table.errors[row, :points], costs, costs)
+
+    def _decision(self, verdict: Verdict, points: int, *, control: bool = False, outbid: bool = False) -> Decision:
+        place = verdict.evidence.get("rival")
+        rival = None if place is None else self._finished[int(place)]
+        return Decision(verdict, points, control, self._level, rival, len(self._finished), outbid)
 
     def _finish(self, row: int, *, stopped: bool, bound: float | None) -> None:
         self._finished.append(row)

@@ -217,6 +217,7 @@ class _Search:
             asked=np.array(self._asked, dtype=np.intp),
             duplicates=self._ledger.duplicates,
             pruning=self._trainer.trace(),
+            trainings=tuple(self._trainings),
         )
 
     def _goes_on(self, row: int, predicted: float, spread: float, remaining: float) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
-from nas_moo.replay.pruning import PruningTrace
+from nas_moo.replay.pruning import PruningTrace, Training
 from nas_moo.replay.table import RecordedTable
 
 
@@ -25,6 +25,7 @@ class Trace:
         asked: How many distinct architectures' costs the sampler had asked for by then.
         duplicates: Proposals in all that the sampler drew although they had been trained.
         pruning: What pruning did; None where nothing could.
+        trainings: The same with every decision to stop one; empty where the trace was read from elsewhere.
     """
 
     seed: int
@@ -35,6 +36,7 @@ class Trace:
     asked: NDArray[np.intp]
     duplicates: int
     pruning: PruningTrace | None = None
+    trainings: tuple[Training, ...] = ()
 
     def seconds(self, table: RecordedTable) -> Array | None:
         """Seconds of training, timing and proposing of each trial; None where the table has none."""

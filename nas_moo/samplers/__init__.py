@@ -9,17 +9,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.evaluation import Origin
 from nas_moo.genome import Architecture, Genome
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
     from nas_moo.samplers.nsga2 import Reader
 
 DEFAULT_SAMPLER = "nsga2"
+RANDOM_START = 10  # trials that TPE and GP draw evenly, Optuna's own default
 
 
 @dataclass(frozen=True)
@@ -87,13 +92,13 @@ def _random(options: SamplerOptions) -> BaseSampler:
 def _tpe(options: SamplerOptions) -> BaseSampler:
     from optuna.samplers import TPESampler
 
-    return TPESampler(seed=options.seed)
+    return TPESampler(seed=options.seed, n_startup_trials=RANDOM_START)
 
 
 def _gp(options: SamplerOptions) -> BaseSampler:
     from optuna.samplers import GPSampler
 
-    return GPSampler(seed=options.seed)
+    return GPSampler(seed=options.seed, n_startup_trials=RANDOM_START)
 
 
 _OPTUNA: Mapping[str, Callable[[SamplerOptions], BaseSampler]] = {
@@ -165,4 +170,15 @@ def _by_name(
         )
     from nas_moo.samplers.distinct import DistinctSampler
 
-    return DistinctSampler(_OPTUNA[name](options), genome, is_known, options.seed)
+    base = _OPTUNA[name](options)
+    return DistinctSampler(base, genome, is_known, options.seed, partial(_origin, name, base))
+
+
+def _origin(name: str, base: BaseSampler, study: Study, trial: FrozenTrial) -> Origin:
+    """How a sampler of Optuna comes by its proposal for a trial."""
+    from optuna.samplers import BaseGASampler
+
+    if isinstance(base, BaseGASampler):  # the first generation has no parents, and is drawn evenly
+        return "bred" if base.get_trial_generation(study, trial) > 0 else "random"
+    # A trial sees no more finished ones than its own number; with some that failed, later ones are drawn evenly, too.
+    return "random" if name == "random" or trial.number < RANDOM_START else "model"

@@ -11,13 +11,20 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_moo.errors import UserInputError
+from nas_moo.evaluation import Origin
 from nas_moo.genome import Genome
 from nas_moo.pareto import Array
 from nas_moo.samplers.distributions import distributions
 
 
 class GenomeSampler(BaseSampler):
-    """Samples all genes jointly, active or not: the length of a genome is fixed. Abstract."""
+    """Samples all genes jointly, active or not: the length of a genome is fixed. Abstract.
+
+    Attributes:
+        origin: How the last proposal came about.
+    """
+
+    origin: Origin = ""
 
     def __init__(self, genome: Genome) -> None:
         self._genome = genome
@@ -73,3 +80,9 @@ class WrappingSampler(GenomeSampler):
     def reseed_rng(self) -> None:
         """Pass on to the base."""
         self.base.reseed_rng()
+
+    def _from_base(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        """What the base proposes, with the base's own word on how that came about."""
+        proposed = self.base.sample_relative(study, trial, self.base.infer_relative_search_space(study, trial))
+        self.origin = self.base.origin if isinstance(self.base, GenomeSampler) else ""
+        return proposed

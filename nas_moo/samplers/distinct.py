@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from nas_moo.evaluation import Origin
 from nas_moo.genome import Architecture, Genome
 from nas_moo.samplers.base import WrappingSampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, anywhere, parameters
@@ -31,11 +32,25 @@ class DistinctSampler(WrappingSampler):
 
     After ``REDRAWS`` known ones in a row, a space of at most ``ENUMERABLE`` architectures is searched for one that is
     untried; a larger one counts as exhausted.
+
+    Args:
+        base: The sampler.
+        genome: What it proposes.
+        is_known: Whether an architecture was proposed before.
+        seed: Of the changes at random.
+        origin: How ``base`` comes by its proposal for a trial.
     """
 
-    def __init__(self, base: BaseSampler, genome: Genome, is_known: Callable[[Architecture], bool], seed: int) -> None:
+    def __init__(
+        self,
+        base: BaseSampler,
+        genome: Genome,
+        is_known: Callable[[Architecture], bool],
+        seed: int,
+        origin: Callable[[Study, FrozenTrial], Origin] = lambda study, trial: "",
+    ) -> None:
         super().__init__(base, genome)
-        self._is_known = is_known
+        self._is_known, self._origin = is_known, origin
         self._rng = np.random.default_rng(seed)
 
     def sample_relative(
@@ -46,7 +61,7 @@ class DistinctSampler(WrappingSampler):
         Raises:
             SpaceExhaustedError: none was found.
         """
-        before = None
+        self.origin, before = self._origin(study, trial), None
         for _ in range(OWN_REDRAWS):
             wanted = self._draw(study, trial)
             architecture = self._genome.architecture(wanted)
@@ -59,6 +74,7 @@ class DistinctSampler(WrappingSampler):
             varied = self._varied(wanted, 1 + attempt // _TRIES_AT_A_DISTANCE)
             if not self._is_known(self._genome.architecture(varied)):
                 return varied
+        self.origin = "random" if self.origin == "random" else "rest"
         return parameters(untried(self._genome, self._is_known, self._rng, trial), self._genome)
 
     def reseed_rng(self) -> None:

@@ -23,6 +23,7 @@ class GridSampler(GenomeSampler):
 
     def __init__(self, genome: Genome, is_known: Callable[[Architecture], bool], steps: int | None) -> None:
         super().__init__(genome)
+        self.origin = "grid"
         self._is_known, self._points = is_known, genome.grid(steps)
 
     def sample_relative(

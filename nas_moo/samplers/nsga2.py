@@ -79,11 +79,14 @@ class NSGA2Sampler(GenomeSampler):
         trials = study._get_trials(deepcopy=False, use_cache=True)
         self._absorb(trials)
         if self._seen < START or not self._population.members:
+            self.origin = "random"
             return self._new(trial, lambda count: self._codes.uniform(count, self._rng))
         if self._screening is not None and len(self._screening) >= START:
             waiting = [t for n in self._unread if (t := trials[n]).params and n != trial.number]
             if (chosen := self._screened(self._screening, waiting)) is not None:
+                self.origin = "screened"
                 return chosen
+        self.origin = "bred"
         return self._new(trial, self._bred)
 
     def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
@@ -129,6 +132,7 @@ class NSGA2Sampler(GenomeSampler):
                 values = self._codes.decode(row)
                 if not self._is_known(self._genome.architecture(values)):
                     return values
+        self.origin = "random" if self.origin == "random" else "rest"
         return parameters(untried(self._genome, self._is_known, self._rng, trial), self._genome)
 
     def _bred(self, count: int) -> Array:

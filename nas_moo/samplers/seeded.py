@@ -43,8 +43,9 @@ class SeededSampler(WrappingSampler):
         for seed in self._seeds:
             if not self._is_known(seed):
                 _join_generation(self.base, study, trial)
+                self.origin = "seed"
                 return parameters(seed, self._genome)
-        return self.base.sample_relative(study, trial, self.base.infer_relative_search_space(study, trial))
+        return self._from_base(study, trial)
 
 
 class RepeatingSampler(WrappingSampler):
@@ -68,7 +69,8 @@ class RepeatingSampler(WrappingSampler):
         """
         given, self.again = self.again, None
         if given is None:
-            return self.base.sample_relative(study, trial, self.base.infer_relative_search_space(study, trial))
+            return self._from_base(study, trial)
+        self.origin = "thawed"
         _join_generation(self.base, study, trial)
         return given
 

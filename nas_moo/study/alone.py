@@ -14,7 +14,7 @@ from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.reference import EVERY, Drift, Reference
 from nas_moo.objectives.throughput import Throughput
 from nas_moo.study.config import Setup
-from nas_moo.study.contention import Contention, Doubt
+from nas_moo.study.contention import Contention, Doubt, ReferenceTime
 from nas_moo.study.record import TrialRecord
 
 Repeat = Callable[[Architecture, Objective], Measurement]
@@ -24,6 +24,7 @@ Repeat = Callable[[Architecture, Objective], Measurement]
 class Timed:
     """A latency that was measured since the reference was last timed."""
 
+    number: int
     architecture: Architecture
     objective: Objective
     value: float
@@ -36,6 +37,7 @@ class Alone:
         setup: Of the search.
         repeat: Builds and measures a network again, after the reference has moved; None watches nothing.
         tell: Is handed each contention.
+        seen: Is handed each timing of the reference.
         say: Is told for whom a timing waits.
     """
 
@@ -45,11 +47,12 @@ class Alone:
         repeat: Repeat | None = None,
         tell: Callable[[Contention], None] = lambda found: None,
         say: Callable[[str], None] = lambda text: None,
+        seen: Callable[[ReferenceTime], None] = lambda time: None,
     ) -> None:
         latencies = [latency for o in setup.objectives if (latency := _latency(o)) is not None]
         self.lease = Lease(setup.device, say=say)
         self._reference = Reference(latencies[0]) if latencies and repeat is not None else None
-        self._repeat, self._tell = repeat, tell
+        self._repeat, self._tell, self._seen = repeat, tell, seen
         self._before_ms: float | None = None
         self._timed: list[Timed] = []
         self._share: Share | None = None
@@ -66,11 +69,11 @@ class Alone:
                 stack.enter_context(self.lease.alone())
             with record.stage("device"):
                 if self._reference is not None and self._before_ms is None:
-                    self._before_ms = self._reference.time()
+                    self._before_ms = self._time(self._reference, record.number)
             yield
             for objective in (o for o in objectives if _latency(o) is not None):
                 value = record.measurements[objective.name].value
-                self._timed.append(Timed(record.architecture, objective, value))
+                self._timed.append(Timed(record.number, record.architecture, objective, value))
             with record.stage("device"):
                 if len(self._timed) >= EVERY:
                     self._look()
@@ -100,7 +103,7 @@ class Alone:
         timed, self._timed = self._timed, []
         if self._reference is None or self._before_ms is None:
             return
-        drift = Drift(self._before_ms, self._reference.time())
+        drift = Drift(self._before_ms, self._time(self._reference, timed[-1].number))
         self._before_ms = drift.after_ms
         if not drift.is_contended:
             return
@@ -109,6 +112,12 @@ class Alone:
             for t in timed
         )
         self._tell(Contention(drift.share, tuple(doubts)))
+
+    def _time(self, reference: Reference, number: int) -> float:
+        """The reference's latency now, of which is told."""
+        ms = reference.time()
+        self._seen(ReferenceTime(number, ms))
+        return ms
 
     def _again(self, architecture: Architecture, objective: Objective) -> Measurement | None:
         """The second measurement; None where what worked a moment ago fails now, which ends no search."""

@@ -1,4 +1,4 @@
-"""Latencies of a search that were taken while something else used the device: marked, and taken again."""
+"""What the reference network told during a search: its times, and latencies that were marked and taken again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from nas_moo.evaluation import Evaluation
 from nas_moo.measurement import Measurement
 
 CONTENDED = "nas_moo:contended:"  # and a name of its own for each, so that no worker writes over another's
+REFERENCE = "nas_moo:reference:"  # and the worker: the times that it took of the reference network
 CAVEAT = "contended"
 
 
@@ -53,6 +54,26 @@ class Contention:
         """Read what ``to_dict`` wrote."""
         read = (Doubt(**{**d, "again": d["again"] and Measurement.from_dict(d["again"])}) for d in record["doubts"])
         return cls(record["drift"], tuple(read))
+
+
+@dataclass(frozen=True)
+class ReferenceTime:
+    """One timing of the reference network.
+
+    Attributes:
+        number: Of the trial before or after whose timings it was taken.
+        ms: Its latency.
+    """
+
+    number: int
+    ms: float
+
+
+def reference_times(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those that a study's attributes hold, as plain JSON: ``worker, number, ms``, a worker's own in their order."""
+    found = {key.removeprefix(REFERENCE): rows for key, rows in attributes.items() if key.startswith(REFERENCE)}
+    times = [{"worker": worker, "number": n, "ms": ms} for worker, rows in found.items() for n, ms in rows]
+    return sorted(times, key=lambda t: (t["number"], t["worker"]))
 
 
 def read_contentions(attributes: Mapping[str, Any]) -> list[Contention]:

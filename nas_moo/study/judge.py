@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from nas_moo.evaluation import Judgement
+from nas_moo.evaluation import OUTBID, Judgement
 from nas_moo.measurement import Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Rule, Verdict, load_pruner
@@ -18,7 +18,6 @@ from nas_moo.study.evaluate import BEFORE_TRAINING
 from nas_moo.study.history import History
 from nas_moo.study.record import TrialRecord, read_judgement, read_measurements
 
-OUTBID = "a new architecture promises more for each epoch that is left"
 LOOK_SECONDS = 10.0  # at least between two looks, during a training, at what other workers have finished
 
 

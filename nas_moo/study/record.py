@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, State, seal
+from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Origin, Outcome, State, seal
 from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
 
@@ -25,6 +25,7 @@ SIGN_SECONDS = 60.0  # at least between two signs of life
 _MEASURED = "measurement:"
 _PREDICTED = "predicted:"
 _CONTINUES = "continues"
+_GENERATION = ":generation"  # behind the name of a sampler of Optuna
 _PRUNED, _CONTROL = "pruned", "control"
 _OPTUNA_STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -64,6 +65,7 @@ class TrialRecord:
         worker: Who runs it.
         started: When.
         continues: The pruned trial that it goes on with; its epochs begin the curve.
+        origin: How its sampler came to propose it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class TrialRecord:
         worker: str,
         started: str,
         continues: Continuation | None = None,
+        origin: Origin = "",
     ) -> None:
         self.trial, self.architecture, self.continues = trial, architecture, continues
         self.measurements: dict[str, Measurement] = {}
@@ -85,6 +88,7 @@ class TrialRecord:
             ("network_digest", architecture.network_digest),
             ("worker", worker),
             ("started", started),
+            ("origin", origin if continues is None else "thawed"),
         ):
             trial.set_user_attr(key, value)
         self.judgement: Judgement | None = None
@@ -204,7 +208,14 @@ def read_evaluation(trial: FrozenTrial, training_genes: frozenset[str]) -> Evalu
         judgement=read_judgement(trial),
         continues=continues,
         inherited=inherited,
+        origin=attrs.get("origin", ""),
+        generation=read_generation(trial),
     )
+
+
+def read_generation(trial: FrozenTrial) -> int | None:
+    """The generation of a stored trial, which the genetic samplers of Optuna write; None where there is none."""
+    return next((int(v) for key, v in trial.system_attrs.items() if key.endswith(_GENERATION)), None)
 
 
 def read_curve(trial: FrozenTrial) -> tuple[EpochRecord, ...]:

@@ -18,7 +18,7 @@ from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, U
 from nas_moo.genome import Architecture
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
-from nas_moo.study.contention import marked, read_contentions
+from nas_moo.study.contention import marked, read_contentions, reference_times
 from nas_moo.study.database import (
     DEFAULT_STORAGE,
     STORAGE_VARIABLE,
@@ -180,6 +180,7 @@ class StoredStudy:
         told = dict(stored[DESCRIPTION])
         told["hypervolume_reference"] = stored.get(REFERENCE)
         told["unsealed"] = stored.get(UNSEALED, [])
+        told["reference_times"] = reference_times(stored)
         return told
 
     def begin_run(self, description: Mapping[str, Any]) -> None:
@@ -267,9 +268,9 @@ def load_study(name: str, storage: str | Path | None = None) -> StudyResult:
     return Storage(default_storage(storage)).open(name).result()
 
 
-def now() -> str:
-    """The time in ISO 8601 with time zone, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now(to: str = "seconds") -> str:
+    """The time in ISO 8601 with time zone, to the second or to the "milliseconds"."""
+    return datetime.now(UTC).isoformat(timespec=to)
 
 
 def _short(value: Any, other: Any) -> str:

@@ -16,14 +16,14 @@ from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
 from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
-from nas_moo.results import ID_LENGTH, reference_point
+from nas_moo.results import ID_LENGTH, REFERENCE_TRIALS, reference_point
 from nas_moo.samplers import load_sampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
 from nas_moo.samplers.seeded import RepeatingSampler
 from nas_moo.study import weights
 from nas_moo.study.alone import Alone
 from nas_moo.study.config import Setup
-from nas_moo.study.contention import CONTENDED, Contention
+from nas_moo.study.contention import CONTENDED, REFERENCE, Contention, ReferenceTime
 from nas_moo.study.costs import known_before_training
 from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, measure, untrained, violations
 from nas_moo.study.history import History
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from nas_moo.measurement import Measurement
     from nas_moo.objectives import Objective
 
-REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 SCREENED_IN_A_ROW = 200
 UNNAMED_SECONDS = 1.0  # from a proposal to its record, hardly ever longer
 FAILED_AT_START = 3
@@ -105,7 +104,10 @@ class Worker:
         self.distributions = distributions(self.genome)
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
-        self.alone = Alone(setup, self.measure_again, self.note_contention, lambda text: log("note", text=text))
+        self.alone = Alone(
+            setup, self.measure_again, self.note_contention, lambda text: log("note", text=text), self.note_reference
+        )
+        self.reference_times: list[list[float]] = []
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
@@ -186,7 +188,7 @@ class Worker:
         """One trial, whatever becomes of it."""
         architecture = self.genome.architecture(trial.params)
         continues = None if self.pruning is None else self.pruning.continuation(architecture)
-        record = TrialRecord(trial, architecture, self.name, now(), continues)
+        record = TrialRecord(trial, architecture, self.name, now("milliseconds"), continues, self.sampler.origin)
         self.see_earlier(record)  # after the record is written: of two workers with one architecture, the later sees it
         if self.is_running_elsewhere(record):
             self.tell(record, Outcome("duplicate", "race", "another worker proposed it at the same moment"))
@@ -268,6 +270,11 @@ class Worker:
         networks = sorted({d.network for d in found.doubts})
         self.study.optuna.set_user_attr(f"{CONTENDED}{self.name}:{now()}:{networks[0]}", found.to_dict())
         self.log("contended", drift=found.drift, networks=networks)
+
+    def note_reference(self, time: ReferenceTime) -> None:
+        """Store what the reference network took, in this worker's own list: how the device drifted is read from it."""
+        self.reference_times.append([time.number, round(time.ms, 6)])
+        self.study.optuna.set_user_attr(f"{REFERENCE}{self.name}", self.reference_times)
 
     def keep_weights(self, record: TrialRecord, model: nn.Module) -> None:
         """Save the model before it is told, unless a complete one dominates it: so no kill can lose a front member."""

@@ -129,8 +129,10 @@ def test_a_limit_may_name_a_percentile_of_a_latency():
 
 def test_a_percentile_that_is_known_of_no_model_is_told():
     table = TABLE.assign(latency_eager_p99_high=float("nan"))
-    with pytest.raises(UserInputError, match="no model's percentile is known"):
+    with pytest.raises(UserInputError, match=r"no model's percentile is known.* fewer than 300 of them") as raised:
         choose(table, OBJECTIVES, {"latency_p99": "9ms"})
+    assert raised.value.value == "latency_eager_p99"
+    assert "--precision 1%" in raised.value.do
 
 
 def test_a_model_whose_percentile_is_unknown_keeps_no_limit_on_it():
@@ -141,3 +143,17 @@ def test_a_model_whose_percentile_is_unknown_keeps_no_limit_on_it():
     least = choose(table, OBJECTIVES, {"latency_p99": "0.5ms"})
     assert (least.id, least.feasible) == ("small", False)
     assert least.violations == {"latency_eager_p99": pytest.approx(0.2)}
+    for told in (choice.reason, least.reason):
+        assert told.endswith("; latency_eager_p99 is not known of 1 models, which count as too slow")
+    known = choose(TABLE.assign(latency_eager_p99_high=1.0), OBJECTIVES, {"latency_p99": "9ms"})
+    assert "not known" not in known.reason
+
+
+def test_where_no_model_has_every_percentile_the_message_says_which_is_unknown():
+    nan = float("nan")
+    table = TABLE.assign(latency_eager_p95_high=[9.0, nan, nan, nan], latency_eager_p99_high=[nan, 1.0, 1.0, 1.0])
+    least = choose(table, OBJECTIVES, {"latency_p95": "10ms", "latency_p99": "2ms"})
+    assert not least.feasible
+    assert "is not known against" in least.reason
+    assert "nan" not in least.reason
+    assert "inf" not in least.reason

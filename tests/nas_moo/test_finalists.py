@@ -93,6 +93,12 @@ def test_each_device_has_a_front_of_its_own_and_later_files_count(study):
     assert cpu.key["device"] == "CPU"
 
 
+def test_what_each_round_came_to_is_kept_where_a_file_says_so(study):
+    rounds = [{"value": v, "reference_ms": [1.0, 1.0]} for v in (0.1, 0.12, 0.11)]
+    (front,) = join(study, [line(1, 0.11, rounds=rounds), line(2, 0.2)])
+    assert front.models["rounds"].tolist() == [(0.1, 0.12, 0.11), ()]
+
+
 def test_two_trainings_of_one_network_share_a_line():
     study = result([(1, 0.3, 1.0), (1, 0.3, 1.0), (2, 0.2, 2.0)])
     (front,) = join(study, [line(1, 0.1), line(2, 0.2)])

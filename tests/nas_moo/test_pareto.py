@@ -95,3 +95,19 @@ def test_costs_are_scaled_to_their_logarithm():
 def test_two_correlated_costs_do_not_make_the_smallest_model_the_knee():
     front = np.array([[0.02, 3.0, 3.0], [0.04, 2.0, 2.0], [0.30, 1.0, 1.0]])
     assert pareto.knee_score(front).argmax() == 1
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_growth_is_the_hypervolume_of_every_beginning(objectives):
+    rng = np.random.default_rng(objectives)
+    values = rng.integers(0, 12, (400, objectives)).astype(float) + 12.0 * (np.arange(400) < 200)[:, None]
+    reference = np.full(objectives, 20.0)  # some lie beyond it
+    volumes, sizes = pareto.growth(values, reference)
+    for k in (1, 2, 7, 100, 255, 256, 257, 400):
+        assert volumes[k - 1] == pytest.approx(pareto.hypervolume(values[:k], reference))
+        assert sizes[k - 1] == pareto.nondominated(values[:k]).sum() if objectives > 1 else True
+    assert (np.diff(volumes) >= 0).all()
+
+
+def test_growth_of_nothing():
+    assert [len(a) for a in pareto.growth(np.zeros((0, 2)), np.ones(2))] == [0, 0]

@@ -18,7 +18,7 @@ def test_importing_costs_nothing():
 
 
 def test_reports_need_neither_torch_nor_optuna():
-    modules = loaded_after("from reports import write, pareto, hypervolume, learning_curves")
+    modules = loaded_after("from reports import write, pareto, hypervolume, learning_curves, timeline")
     assert "seaborn" in modules
     assert not modules & {"torch", "optuna", "search_spaces"}
 

@@ -78,6 +78,18 @@ def test_a_table_and_a_comparison_for_people(towers, capsys):
     assert json.loads(out)["speedups"][0]["fulls"] == 25
 
 
+def test_the_report_of_the_first_search(towers, capsys):
+    arguments = ["towers.toml", "--sampler", "random", "--trials", "5", "--seeds", "2", "--report", "page"]
+    code, out, _ = replay(capsys, *arguments, "--json")
+    assert code == 0
+    assert json.loads(out)["report"] == "page/index.html"
+    page = (towers / "page" / "index.html").read_text()
+    assert "recorded table towers" in page
+    assert "No seconds were recorded." in page
+    rows = (towers / "page" / "trials.csv").read_text().splitlines()
+    assert len(rows) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,6 +105,7 @@ def test_a_table_and_a_comparison_for_people(towers, capsys):
         (["towers.toml", "--jobs", "0"], "--jobs is no number of jobs"),
         (["--compare", "a.json", "b.json"], "there is no such file"),
         (["--compare", "a.json", "b.json", "--seeds", "3"], "takes no other option"),
+        (["--compare", "a.json", "b.json", "--report", "page"], "takes no other option"),
         (["towers.toml", "--compare", "a.json", "b.json"], "takes no other option"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from nas_moo.errors import MachineError, UserInputError
 from nas_moo.objectives.intervals import median_interval, trend
-from nas_moo.objectives.timing import CAREFUL, SEARCH, Sample, TimingPreset, time_call, with_precision
+from nas_moo.objectives.timing import CAREFUL, SEARCH, Sample, TimingPreset, one_by_one, time_call, with_precision
 
 
 class FakeTimer:
@@ -278,6 +278,19 @@ def test_percentiles_need_three_samples_beyond_them():
     short, _, _ = run(lambda number: 2.0)
     assert 60 <= short.samples < 300
     assert (short.p95, short.p99) == (pytest.approx(2.0), None)
+
+
+@pytest.mark.parametrize(
+    ("preset", "milliseconds", "p95", "p99"),
+    [
+        (SEARCH, 0.7, True, True), (SEARCH, 1.0, True, False), (SEARCH, 4.0, True, False), (SEARCH, 6.0, False, False),
+        (CAREFUL, 6.0, True, True), (CAREFUL, 25.0, True, True), (CAREFUL, 40.0, True, False),
+    ],
+)  # fmt: skip
+def test_slow_calls_have_no_percentiles_until_there_is_time_for_them(preset, milliseconds, p95, p99):
+    """What the guide says of ``--max latency_p99`` in a search, and with ``--precision 1%``."""
+    timing, _, _ = run(noisy(milliseconds, 0.02), one_by_one(preset))
+    assert (timing.p95 is not None, timing.p99 is not None) == (p95, p99)
 
 
 def test_the_host_s_share_is_reported_where_the_work_is_elsewhere():

@@ -98,6 +98,20 @@ def test_a_reference_that_stays_marks_nothing_and_is_timed_at_start_and_end(sear
     assert not [e for e in events if e["event"] == "contended"]
 
 
+def test_the_times_of_the_reference_are_kept_for_each_worker(searched, reference, monkeypatch):
+    monkeypatch.setattr(alone_module, "EVERY", 2)
+    networks = [{"depth": 2, "learning_rate": 0.1, "width_0": a, "width_1": b} for a in (2, 8) for b in (2, 8)]
+    for trials, milliseconds in ((3, (1.0, 1.01, 1.02)), (4, (1.03,))):
+        reference(*milliseconds)
+        searched(objectives=TIMED, trials=trials, seed_architectures=networks)
+    times = nas_moo.load_study("Tiny-blobs").description["reference_times"]
+    assert [t["ms"] for t in times] == [1.0, 1.01, 1.02, 1.03, 1.0]
+    assert [t["number"] for t in times] == sorted(t["number"] for t in times)
+    workers = [t["worker"] for t in times]
+    assert len({*workers[:3]}) == len({*workers[3:]}) == 1
+    assert workers[0] != workers[3]
+
+
 def test_a_reference_that_moves_marks_the_models_and_times_them_again(searched, reference, monkeypatch):
     monkeypatch.setattr(alone_module, "EVERY", 2)
     reference(1.0, 1.01, 1.2, 1.21)
@@ -148,6 +162,7 @@ def test_nothing_is_watched_where_nothing_is_timed(searched, reference):
     left = reference(1.0)
     searched(objectives=("error", "params"), trials=2)
     assert left == [1.0]
+    assert nas_moo.load_study("Tiny-blobs").description["reference_times"] == []
 
 
 def test_a_training_pauses_after_each_epoch_for_those_who_wait(searched, monkeypatch):

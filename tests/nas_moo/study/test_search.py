@@ -27,6 +27,7 @@ def test_a_search_trains_what_was_asked_for_and_measures_all_of_it(searched):
     assert (result.trials["state"] == "complete").all()
     assert len(result.trials) == 5
     assert result.trials["digest"].is_unique
+    assert (result.trials["origin"] == "random").all(), "five are too few to breed from"
     assert result.trials[["error", "params", "flops"]].notna().all(axis=None)
     assert (result.epochs.groupby("number").size() == 2).all()
     last = result.epochs.groupby("number")["error"].last()
