@@ -94,9 +94,12 @@ class EpochRecord:
         return cls(**{**record, "folds": tuple(record.get("folds", ()))})
 
 
+OUTBID = "a new architecture promises more for each epoch that is left"
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """A pruner's decision to stop a training, with what it stood on.
+    """A decision to stop a training, with what it stood on.
 
     Attributes:
         pruner: Its name.
@@ -114,6 +117,7 @@ class Judgement:
         quantile: Share of trainings that may end below their bound; None for pruners without.
         level: How often the pruner had turned more cautious before, by what controls had shown.
         costs: What the training costs, by objective, as it was known before.
+        outbid: The pruner would have let it go on, and the sampler gave it up for now: a new training promised more.
     """
 
     pruner: str
@@ -131,6 +135,7 @@ class Judgement:
     quantile: float | None
     level: int
     costs: Mapping[str, float]
+    outbid: bool = False
 
 
 @dataclass(frozen=True)

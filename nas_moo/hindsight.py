@@ -72,7 +72,9 @@ def controls(result: StudyResult) -> ControlReport | None:
         Control(places[int(row["number"])], None if np.isnan(row["bound"]) else float(row["bound"]), int(row["level"]))
         for _, row in rows.iterrows()
     ]
-    return judge_controls(known.finished, arm, len(pruned_for_good(result)))
+    given_up = pruned_for_good(result)
+    outbid = result.prunings.loc[result.prunings["outbid"], "number"]  # no decision of the pruner: no coin is thrown
+    return judge_controls(known.finished, arm, int((~given_up["number"].isin(outbid)).sum()))
 
 
 def audits(result: StudyResult) -> list[Audit]:

@@ -29,7 +29,7 @@ _FIRST_COLUMNS = (
 )  # fmt: skip
 PRUNING_COLUMNS = (
     "number", "id", "control", "pruner", "quantile", "epoch", "last_error", "predicted", "bound", "threshold",
-    "rival", "rival_error", "finished", "level", "reason",
+    "rival", "rival_error", "finished", "level", "outbid", "reason",
 )  # fmt: skip
 TRIAL_COLUMNS = (*_FIRST_COLUMNS, "seconds", "worker", "started", "front")  # no objective may have these names
 
@@ -53,7 +53,7 @@ class StudyResult:
             details``.
         prunings: A row a decision to stop a training, followed or (``control``) overruled: ``number, id, control,
             pruner, quantile, epoch, last_error, predicted, bound, threshold, rival, rival_error, finished, level,
-            reason``; see ``Judgement``.
+            outbid, reason``; see ``Judgement``.
     """
 
     name: str
@@ -307,7 +307,9 @@ def _prunings_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(PRUNING_COLUMNS))
     numbers = ("quantile", "last_error", "predicted", "bound", "threshold", "rival_error")
     table[list(numbers)] = table[list(numbers)].astype(float)
-    table["control"], table["rival"] = table["control"].astype(bool), table["rival"].astype("Int64")
+    table["rival"] = table["rival"].astype("Int64")
+    for name in ("control", "outbid"):
+        table[name] = table[name].astype(bool)
     return table
 
 

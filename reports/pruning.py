@@ -100,7 +100,8 @@ def _account_table(account: Account, epochs: int) -> Table:
     rows = [
         ("trainings begun", f"{account.trainings:,}", ""),
         ("stopped", f"{account.stopped:,}", ""),
-        ("of those, went on later", f"{account.thawed:,}", ""),
+        ("outbid by a new one", f"{account.outbid:,}", ""),
+        ("of both, went on later", f"{account.thawed:,}", ""),
         ("overruled (controls)", f"{account.controls:,}", ""),
         ("epochs run", f"{account.epochs:,}", f"{account.seconds:,.1f}"),
         ("epochs not run", f"{account.saved:,}", f"{account.saved_seconds:,.1f}"),
@@ -206,8 +207,13 @@ def _saved(account: Account, pruners: tuple[str, ...]) -> str:
         f"{account.epochs + account.saved:,} epochs were not run ({account.share:.0%}), about "
         f"{account.saved_seconds:,.0f} s beside {account.seconds:,.0f} s of training."
     )
+    if account.outbid:
+        told += (
+            f" {account.outbid:,} more were outbid: a new architecture promised more for each epoch that was left, and "
+            "they wait for their turn."
+        )
     if account.thawed:
-        told += f" {account.thawed:,} of the stopped went on later, from their checkpoint."
+        told += f" {account.thawed:,} went on later, from their checkpoint."
     if account.controls:
         told += (
             f" {account.controls:,} decisions were overruled at random, to learn what the others are worth; that took "

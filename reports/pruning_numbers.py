@@ -24,8 +24,9 @@ class Account:
 
     Attributes:
         trainings: Begun, without those that went on with an earlier one.
-        stopped: Decisions that were followed.
-        thawed: Pruned trials that a later one went on with.
+        stopped: Decisions of a pruner that were followed.
+        outbid: Trainings that were given up for now in favour of a new one that promised more.
+        thawed: Of both, those that a later trial went on with.
         controls: Decisions that were overruled.
         epochs: Run by all trials.
         saved: Not run, since their trial was stopped for good.
@@ -36,6 +37,7 @@ class Account:
 
     trainings: int
     stopped: int
+    outbid: int
     thawed: int
     controls: int
     epochs: int
@@ -137,7 +139,8 @@ def _account(result: StudyResult, decisions: pd.DataFrame) -> Account:
     reached = result.trials.set_index("number")["epochs"]
     return Account(
         trainings=int((result.trials["trained"] & result.trials["continues"].isna()).sum()),
-        stopped=int((decisions["kind"] == PRUNED).sum()),
+        stopped=int(((decisions["kind"] == PRUNED) & ~decisions["outbid"]).sum()),
+        outbid=int(decisions["outbid"].sum()),
         thawed=int(decisions["thawed"].sum()),
         controls=len(controls),
         epochs=int(result.trials["epochs_run"].sum()),

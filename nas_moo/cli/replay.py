@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
         metavar="SHARE",
         help="stopped trainings that go on all the same (default: 0.25 until there are 40, then 0.05)",
     )
-    parser.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on")
+    parser.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on, and nothing is outbid")
     parser.add_argument(
         "--trials", type=int, metavar="N", help=f"what each search may spend, in fulls (default: {_TRIALS})"
     )

@@ -54,7 +54,7 @@ def add(commands: Commands) -> None:
         metavar="S",
         help="of its decisions, overruled to learn what they are worth (default: 0.25, and 0.05 after 40)",
     )
-    how.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on")
+    how.add_argument("--no-thaw", action="store_true", help="what was pruned never goes on, and nothing is outbid")
     how.add_argument("--grid-steps", type=int, metavar="N", help="values that a real gene takes on the grid")
     how.add_argument("--validation", default="holdout", help="holdout or kfold:K (default: %(default)s)")
     how.add_argument("--seed", type=int, default=0, help="of split, trainings and sampler (default: %(default)s)")

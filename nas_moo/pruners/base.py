@@ -87,6 +87,11 @@ class Verdict:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
+def is_comparable(verdict: Verdict) -> bool:
+    """Whether a sampler can weigh the training against a new one: its error is predicted, and something is as cheap."""
+    return {"predicted", "spread", "rival"} <= verdict.evidence.keys()
+
+
 class Rule(Protocol):
     """A pruner that was fitted."""
 

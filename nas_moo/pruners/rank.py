@@ -75,10 +75,9 @@ class RankRule:
         if rival is None:
             return Verdict(False, "no finished training is as cheap", seen)
         best = float(self._by_point[point][rival])
-        seen |= {"rival": rival, "rival_error": best}
+        seen |= {"rival": rival, "rival_error": best} | expected(self._model, curve, low, high)
         if curve[-1] <= best + self.margin * abs(best):
             return Verdict(False, f"no finished training as cheap was {self.margin:.0%} better at this epoch", seen)
-        seen |= expected(self._model, curve, low, high)
         return Verdict(
             True,
             f"error {curve[-1]:.4g} after {epochs[point]:g} epochs, where a finished training at costs no higher had "
@@ -94,7 +93,7 @@ def first_point(epochs: Array) -> int:
 
 
 def expected(model: CurveModel, curve: Array, low: Array, high: Array) -> dict[str, float]:
-    """What a surrogate is told of a training that is given up: its final error as predicted, and how sure that is."""
+    """What a surrogate is told of a training that has begun: its final error as predicted, and how sure that is."""
     if len(model) < LEAST:
         return {}
     predicted, spread = model.predict(curve, low, high)

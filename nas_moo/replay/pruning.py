@@ -6,7 +6,7 @@ beside what the control arm says of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Pruner, Rule, Verdict
+from nas_moo.pruners.base import is_comparable
 from nas_moo.pruners.control import (
     Control,
     ControlReport,
@@ -36,18 +37,20 @@ class Pruning:
         pruner: Fitted anew whenever a training has finished.
         quantile: That was asked for; None for a pruner without.
         control_share: Of the stopped trainings that go on; None: a quarter, and later a twentieth.
-        thaw: Pruned trainings go on where the rule, fitted anew, would no longer stop them.
+        thaw: Pruned trainings go on where the rule, fitted anew, would no longer stop them, or the sampler wants them.
+        outbid: Where they can, a training may be given up for now in favour of a new one that promises more.
     """
 
     pruner: Pruner = field(default_factory=NeverPruner)
     quantile: float | None = None
     control_share: float | None = None
     thaw: bool = False
+    outbid: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """A rule's decision to stop a training.
+    """A decision to stop a training.
 
     Attributes:
         points: Of the curve that it had then.
@@ -55,6 +58,7 @@ class Decision:
         level: How often the rule had turned more cautious before.
         rival: Row of the finished training that was better at costs no higher; None where the rule names none.
         finished: How many trainings the rule stood on.
+        outbid: The rule would have let it go on; the sampler gave it up for now.
     """
 
     verdict: Verdict
@@ -63,6 +67,7 @@ class Decision:
     level: int
     rival: int | None
     finished: int
+    outbid: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +77,8 @@ class Training:
     Attributes:
         points: Of its curve that it has now.
         fulls: What that cost, in full trainings.
-        verdict: That stopped it; None where it is complete.
-        decision: To stop it, followed or overruled; None where there was none.
+        verdict: After which it was given up; None where it is complete.
+        decision: To give it up, followed or overruled; None where there was none.
     """
 
     row: int
@@ -88,13 +93,14 @@ class PruningTrace:
     """What pruning did in one search.
 
     Attributes:
-        pruned: Rows that were given up and did not go on.
+        pruned: Rows that were given up and did not go on, those that were outbid among them.
         points: Of the curve of each that were trained.
         report: What the control arm says.
         level: How often the rule had turned more cautious.
         thawed: Trainings that went on after they had been given up.
-        wrong: Of all stopped trainings, controls included, those that end non-dominated among the complete ones.
-        stopped: How many those are.
+        outbid: How many of the rows given up the rule would have let go on.
+        wrong: Of what the rule stopped, controls included, those that end non-dominated among the complete ones.
+        stopped: How many it stopped.
     """
 
     pruned: NDArray[np.intp]
@@ -102,22 +108,38 @@ class PruningTrace:
     report: ControlReport
     level: int
     thawed: int
+    outbid: int
     wrong: int
     stopped: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the report, and the truth beside it."""
         truth = {"stopped": self.stopped, "nondominated": self.wrong}
-        return {**self.report.to_dict(), "level": self.level, "thawed": self.thawed, "truth": truth}
+        counted = {"level": self.level, "thawed": self.thawed, "outbid": self.outbid}
+        return {**self.report.to_dict(), **counted, "truth": truth}
 
 
 class Trainer:
-    """Trains rows, and keeps what finished and what was given up."""
+    """Trains rows, and keeps what finished and what was given up.
 
-    def __init__(self, table: RecordedTable, pruning: Pruning, seed: int) -> None:
-        self._table, self._pruning, self._seed = table, pruning, seed
+    Args:
+        table: It answers.
+        pruning: When trainings are given up.
+        seed: Of the coins of the control arm.
+        goes_on: The sampler's say: row, predicted error, spread of its logarithm, share of the training that is left.
+    """
+
+    def __init__(
+        self,
+        table: RecordedTable,
+        pruning: Pruning,
+        seed: int,
+        goes_on: Callable[[int, float, float, float], bool] = lambda *_: True,
+    ) -> None:
+        self._table, self._pruning, self._seed, self._goes_on = table, pruning, seed, goes_on
         self._finished, self._controls = list[int](), list[Control]()
         self._pruned: dict[int, int] = {}  # row to points
+        self._outbid = set[int]()
         self._level, self._thawed = 0, 0
         self._rule: Rule | None = None
 
@@ -125,6 +147,7 @@ class Trainer:
         """Train a row until the rule stops it, or to its end."""
         before, last = self._pruned.pop(row, 0), self._table.errors.shape[1]
         self._thawed += before > 0
+        self._outbid.discard(row)
         decision: Decision | None = None
         for points in range(before + 1, last):
             verdict = self._verdict(row, points)
@@ -135,6 +158,11 @@ class Trainer:
                     self._pruned[row] = points
                     return Training(row, points, self._cost(before, points), verdict, decision)
                 break
+            if self._is_outbid(row, points, verdict):
+                self._pruned[row] = points
+                self._outbid.add(row)
+                decision = self._decision(verdict, points, outbid=True)
+                return Training(row, points, self._cost(before, points), verdict, decision)
         bound = None if decision is None else decision.verdict.evidence.get("bound")
         self._finish(row, stopped=decision is not None, bound=bound)
         return Training(row, last, self._cost(before, last), None, decision)
@@ -144,7 +172,7 @@ class Trainer:
         if not self._pruning.thaw:
             return None
         for row, points in self._pruned.items():
-            if not self._verdict(row, points).stop:
+            if row not in self._outbid and not self._verdict(row, points).stop:
                 return row
         return None
 
@@ -157,11 +185,18 @@ class Trainer:
         """What pruning did so far."""
         rows = np.array(list(self._pruned), dtype=np.intp)
         complete = self._curves(np.array(self._finished, dtype=np.intp))
-        report = judge_controls(complete, self._controls, len(rows))
-        wrong = report.nondominated.hits + sum(self._is_wrong(row) for row in rows.tolist())
-        stopped = len(rows) + len(self._controls)
+        by_rule = [row for row in self._pruned if row not in self._outbid]
+        report = judge_controls(complete, self._controls, len(by_rule))
+        wrong = report.nondominated.hits + sum(self._is_wrong(row) for row in by_rule)
+        stopped = len(by_rule) + len(self._controls)
         points = np.array(list(self._pruned.values()), dtype=np.intp)
-        return PruningTrace(rows, points, report, self._level, self._thawed, wrong, stopped)
+        return PruningTrace(rows, points, report, self._level, self._thawed, len(self._outbid), wrong, stopped)
+
+    def _is_outbid(self, row: int, points: int, verdict: Verdict) -> bool:
+        told = verdict.evidence
+        if not (self._pruning.thaw and self._pruning.outbid) or not is_comparable(verdict):
+            return False
+        return not self._goes_on(row, told["predicted"], told["spread"], 1.0 - self._table.share(points))
 
     def _verdict(self, row: int, points: int) -> Verdict:
         if self._rule is None:
@@ -170,10 +205,10 @@ class Trainer:
         costs = self._table.costs[row]
         return self._rule.decide(self._table.errors[row, :points], costs, costs)
 
-    def _decision(self, verdict: Verdict, points: int, *, control: bool) -> Decision:
+    def _decision(self, verdict: Verdict, points: int, *, control: bool = False, outbid: bool = False) -> Decision:
         place = verdict.evidence.get("rival")
         rival = None if place is None else self._finished[int(place)]
-        return Decision(verdict, points, control, self._level, rival, len(self._finished))
+        return Decision(verdict, points, control, self._level, rival, len(self._finished), outbid)
 
     def _finish(self, row: int, *, stopped: bool, bound: float | None) -> None:
         self._finished.append(row)

@@ -24,7 +24,7 @@ from nas_moo.replay.pruning import Pruning, Trainer, Training
 from nas_moo.replay.table import RecordedTable
 from nas_moo.replay.trace import Trace
 from nas_moo.samplers import Problem, SamplerOptions, load_sampler
-from nas_moo.samplers.base import WrappingSampler
+from nas_moo.samplers.base import GenomeSampler, WrappingSampler
 from nas_moo.samplers.distinct import REDRAWS
 from nas_moo.samplers.distributions import SpaceExhaustedError, distributions
 from nas_moo.samplers.nsga2 import read_trial
@@ -178,7 +178,8 @@ class _Search:
         sampler = load(table.genome, options, self._ledger.is_known, self._oracle)
         self._sampler = sampler if table.complete else RecordedSampler(sampler, self._ledger)
         self._study = optuna.create_study(directions=["minimize"] * table.objectives.shape[1], sampler=self._sampler)
-        self._trainer = Trainer(table, pruning, options.seed)
+        self._trainer = Trainer(table, pruning, options.seed, self._goes_on)
+        self._genes = dict[int, dict[str, Any]]()  # of the rows that were proposed, inactive ones too
         self._numbers = dict[int, int]()  # of the trials whose rows were given up
         self._trainings, self._proposing, self._asked = list[Training](), list[float](), list[int]()
 
@@ -194,6 +195,7 @@ class _Search:
             spent = _proposing_time(self._sampler) - begun
             row = self._table.answer(self._table.genome.architecture(trial.params), self._ledger.tried)
             self._ledger.note(row)
+            self._genes[row] = trial.params
             self._oracle.note(row)
             begun = _proposing_time(self._sampler) - spent
         training = self._trainer.train(row, len(self._trainings))
@@ -217,6 +219,12 @@ class _Search:
             pruning=self._trainer.trace(),
             trainings=tuple(self._trainings),
         )
+
+    def _goes_on(self, row: int, predicted: float, spread: float, remaining: float) -> bool:
+        if not isinstance(self._sampler, GenomeSampler):
+            return True
+        values = np.r_[predicted, self._table.objectives[row][1:]]
+        return self._sampler.goes_on(self._genes[row], values, spread, remaining)
 
     def _tell(self, trial: Trial | None, training: Training) -> None:
         """Tell Optuna; what goes on is a trial of its own, with the genes and the generation of the one before."""

@@ -15,9 +15,10 @@ import numpy as np
 
 from nas_moo.choose import ObjectiveInfo
 from nas_moo.errors import UserInputError
-from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, seal
+from nas_moo.evaluation import OUTBID, EpochRecord, Evaluation, Judgement, Outcome, seal
 from nas_moo.measurement import NOT_RECORDED, Measurement
 from nas_moo.pareto import Array
+from nas_moo.pruners import Verdict
 from nas_moo.replay.description import Cost
 from nas_moo.replay.pruning import Training
 from nas_moo.replay.summary import Arm
@@ -97,7 +98,7 @@ def _evaluations(
             completed[training.row] = number
         else:
             last[training.row] = number
-            outcome = Outcome("pruned", arm.pruner, training.verdict.reason, trained=True)
+            outcome = _given_up(arm, training, training.verdict)
         seconds = {} if table.seconds is None else {"training": float(table.seconds[training.row] * training.fulls)}
         found.append(
             Evaluation(
@@ -113,6 +114,12 @@ def _evaluations(
             )
         )
     return tuple(found)
+
+
+def _given_up(arm: Arm, training: Training, verdict: Verdict) -> Outcome:
+    if training.decision is not None and training.decision.outbid:
+        return Outcome("pruned", "outbid", OUTBID, trained=True)
+    return Outcome("pruned", arm.pruner, verdict.reason, trained=True)
 
 
 def _measurements(
@@ -160,7 +167,7 @@ def _judgement(table: RecordedTable, arm: Arm, training: Training, numbers: Mapp
     return Judgement(
         pruner=arm.pruner,
         control=decision.control,
-        reason=decision.verdict.reason,
+        reason=OUTBID if decision.outbid else decision.verdict.reason,
         epoch=decision.points,
         last_error=float(table.errors[training.row, decision.points - 1]),
         predicted=number("predicted"),
@@ -173,6 +180,7 @@ def _judgement(table: RecordedTable, arm: Arm, training: Training, numbers: Mapp
         quantile=number("quantile"),
         level=decision.level,
         costs=table.cost_of(training.row),
+        outbid=decision.outbid,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna import Study
@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas_moo.errors import UserInputError
 from nas_moo.evaluation import Origin
 from nas_moo.genome import Genome
+from nas_moo.pareto import Array
 from nas_moo.samplers.distributions import distributions
 
 
@@ -43,6 +44,19 @@ class GenomeSampler(BaseSampler):
         """
         raise UserInputError("a parameter is no gene of the space", value=param_name, do="Ask for genes only.")
 
+    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+        """Whether a training that has come so far is a better use of its remaining epochs than a new one.
+
+        A sampler that expects nothing of trainings says yes.
+
+        Args:
+            genes: A value for each.
+            values: The objectives in the study's order; the error is predicted from the curve.
+            spread: Standard deviation of the logarithm of that prediction.
+            remaining: Share of the training that is left.
+        """
+        return True
+
 
 class WrappingSampler(GenomeSampler):
     """Passes on to another sampler what it does not decide itself. Abstract."""
@@ -58,6 +72,10 @@ class WrappingSampler(GenomeSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Pass on to the base."""
         self.base.after_trial(study, trial, state, values)
+
+    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+        """Ask the base, if it is one of ours."""
+        return not isinstance(self.base, GenomeSampler) or self.base.goes_on(genes, values, spread, remaining)
 
     def reseed_rng(self) -> None:
         """Pass on to the base."""

@@ -7,7 +7,7 @@ finished trial into one population when it ends, whoever proposed it, and breeds
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -88,6 +88,13 @@ class NSGA2Sampler(GenomeSampler):
                 return chosen
         self.origin = "bred"
         return self._new(trial, self._bred)
+
+    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+        """As the surrogate sees it that made the last proposal; yes where there was none."""
+        if self._screening is None:
+            return True
+        with _blas().limit(limits=1, user_api="blas"):
+            return self._screening.goes_on(self._codes.encode(genes), values, spread, remaining)
 
     def reseed_rng(self) -> None:
         """Begin another sequence of random numbers."""

@@ -12,7 +12,6 @@ by those that they have.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,13 +25,14 @@ from nas_moo.samplers import Problem
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.improvement import ToBeat
+from nas_moo.samplers.promise import Promise
 from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
-RECENT = 50  # trainings that say what a new one costs, where pruned ones can go on
 START = 10  # trainings of architectures drawn evenly, before anything is screened
 BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
+PATIENCE = 0.5  # a training goes on while it promises that much of what a new one does, for each epoch
 FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
 
 
@@ -78,9 +78,10 @@ class Screening:
         self._cost_model = CostModel(codes, problem.log, rng)
         self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
         self._paused: dict[bytes, Paused] = {}
-        self._prices: deque[float] = deque(maxlen=RECENT)
         self._spreads = list[float]()  # of pruned trainings, whose errors are predictions; 0 of complete ones
         self._learned_at, self._explored = 0, False
+        self._promise: Promise | None = None  # of the last proposal
+        self._outbidding = 0.0  # what the best candidate promised that was not proposed
 
     def __len__(self) -> int:
         return self._spreads.count(0.0)
@@ -99,7 +100,6 @@ class Screening:
         place = len(self._errors) if before is None else before.place
         if np.isfinite(remaining):
             self._paused[row.tobytes()] = Paused(place, row, remaining)
-        self._prices.append(1.0 - remaining if np.isfinite(remaining) else 1.0)
         if before is not None:
             self._errors[place], self._spreads[place] = error, spread
             return
@@ -120,6 +120,7 @@ class Screening:
         Raises:
             numpy.linalg.LinAlgError: the surrogate cannot be fitted.
         """
+        self._promise = None
         if not self._explored:
             self._explored = True
             self._ask(self._shortlist(self._codes.uniform(EXPLORED, self._rng), is_known, EXPLORED))
@@ -131,11 +132,32 @@ class Screening:
             return None
         points, told = self._ask(chosen)
         promised = promise(points, self._cost_model.filled(points, told))
-        if (paused := self._worth_going_on(promise, float(promised.max()), waiting)) is not None:
+        self._promise, ranked = promise, np.sort(promised)[::-1].tolist()
+        if (paused := self._worth_going_on(promise, ranked[0], waiting)) is not None:
+            self._outbidding = ranked[0]
             return self._codes.decode(paused.row)
+        self._outbidding = ranked[1] if len(ranked) > 1 else 0.0
         return list(chosen.values())[int(np.argmax(promised))]
 
-    def _worth_going_on(self, promise: Callable[[Array, Array], Array], best: float, waiting: Array) -> Paused | None:
+    def goes_on(self, row: Array, values: Array, spread: float, remaining: float) -> bool:
+        """Whether a training that has come so far promises enough for each epoch that is left.
+
+        It is compared with the best candidate that was not proposed, all of whose epochs are left. It may be given up
+        for now with no loss but the time, since it waits among the pruned and is proposed again when it promises most.
+
+        Args:
+            row: Its genes.
+            values: The objectives in the study's order; the error is predicted from the curve.
+            spread: Standard deviation of the logarithm of that prediction.
+            remaining: Share of the training that is left.
+        """
+        if self._promise is None:
+            return True
+        error, costs = float(values[self._problem.error]), self._scaled(np.delete(values, self._problem.error))
+        promised = self._promise.of_begun(self._codes.points(row[None]), costs[None], error, spread)
+        return promised >= PATIENCE * max(self._outbidding, 0.0) * remaining
+
+    def _worth_going_on(self, promise: Promise, best: float, waiting: Array) -> Paused | None:
         """The pruned training that promises more for each epoch that it still takes than a new one; None without."""
         running = {row.tobytes() for row in waiting}
         paused = [p for key, p in self._paused.items() if key not in running]
@@ -145,7 +167,7 @@ class Screening:
         promised = promise(np.array(self._points)[places], np.array(self._costs)[places])
         rates = promised / np.array([p.remaining for p in paused])
         first = int(np.argmax(rates))
-        return paused[first] if rates[first] * float(np.mean(self._prices)) > max(best, 0.0) else None
+        return paused[first] if rates[first] > max(best, 0.0) else None
 
     def _predicted(self, rows: Array) -> tuple[Array, Array]:
         """Points and predicted costs of genomes."""
@@ -178,8 +200,8 @@ class Screening:
         told: Mapping[str, float] = self._problem.ask(architecture)
         return self._scaled(np.array([told.get(name, np.nan) for name in self._problem.costs]))
 
-    def _fitted(self, waiting: Array, around: Array) -> Callable[[Array, Array], Array]:
-        """Fit the surrogate; gives what the training of points with some costs promises.
+    def _fitted(self, waiting: Array, around: Array) -> Promise:
+        """Fit the surrogate; gives what trainings promise by it.
 
         Args:
             waiting: What other workers are training, shape (m, genes).
@@ -189,7 +211,8 @@ class Screening:
         errors, complete = np.array(self._errors), np.array(self._spreads) == 0
         base = _base(errors[complete])
         above = errors - base
-        above[~complete] = np.maximum(above[~complete], above[complete].min() / 2)  # a prediction may be below the base
+        least = float(above[complete].min()) / 2
+        above[~complete] = np.maximum(above[~complete], least)  # a prediction may be below the base
         target, noise = np.log(above), (np.array(self._spreads) * errors / above) ** 2
         learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
         self._learned_at = len(target) if learn else self._learned_at
@@ -210,15 +233,7 @@ class Screening:
         seen, rivals = np.exp(self._model.fitted)[counting], costs[counting]
         to_beat = ToBeat(seen, rivals, reach.min(axis=0), reach.max(axis=0), worst)
 
-        def promise(points: Array, candidate_costs: Array) -> Array:
-            coming = self._model.predict(points, candidate_costs)
-            value: Array = -np.maximum(candidate_costs - self._most, 0.0).sum(axis=1)
-            within = value == 0
-            if within.any():
-                value[within] = to_beat.improvement(coming.mean[within], coming.std[within], candidate_costs[within])
-            return value
-
-        return promise
+        return Promise(self._model, to_beat, base, least, self._most)
 
     def _kept(self, costs: Array, target: Array) -> NDArray[np.intp]:
         """The last points and all of the front, where there are too many."""

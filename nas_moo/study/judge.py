@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from nas_moo.evaluation import Judgement
+from nas_moo.evaluation import OUTBID, Judgement
 from nas_moo.measurement import Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Rule, Verdict, load_pruner
@@ -67,14 +67,16 @@ class Judge:
             self._looked = time.monotonic()
         return self.verdict([e.error for e in record.curve], record.measurements)
 
-    def judgement(self, record: TrialRecord, verdict: Verdict, *, control: bool) -> Judgement:
+    def judgement(
+        self, record: TrialRecord, verdict: Verdict, *, control: bool = False, outbid: bool = False
+    ) -> Judgement:
         """A decision to stop a running trial, as it is stored."""
         told = verdict.evidence
         rival = told.get("rival")
         return Judgement(
             pruner=self._pruner.name,
             control=control,
-            reason=verdict.reason,
+            reason=OUTBID if outbid else verdict.reason,
             epoch=len(record.curve),
             last_error=record.curve[-1].error,
             predicted=_number(told.get("predicted")),
@@ -87,6 +89,7 @@ class Judge:
             quantile=_number(told.get("quantile")),
             level=self.level,
             costs={name: record.measurements[name].value for name in self._costs},
+            outbid=outbid,
         )
 
     def _finished(self) -> FinishedCurves:

@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from optuna.trial import FrozenTrial
 
 from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.evaluation import Judgement, Outcome
 from nas_moo.genome import Architecture
+from nas_moo.pruners import Verdict
+from nas_moo.pruners.base import is_comparable
 from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
+from nas_moo.samplers.base import GenomeSampler
 from nas_moo.study import checkpoints
 from nas_moo.study.config import Setup
 from nas_moo.study.evaluate import violations
@@ -35,10 +39,12 @@ class Pruning:
         history: What the worker knows.
         folder: Of the study's files.
         log: Is told of each decision.
+        sampler: Has its say in which trainings go on.
     """
 
-    def __init__(self, setup: Setup, history: History, folder: Path, log: EventLog) -> None:
+    def __init__(self, setup: Setup, history: History, folder: Path, log: EventLog, sampler: GenomeSampler) -> None:
         self._setup, self._history, self._folder, self._log = setup, history, folder, log
+        self._sampler = sampler
         self._judge = Judge(setup, history)
         self._looked_at, self._may_thaw, self._hopeful = 0, True, -1
         self._said = set[str]()
@@ -59,10 +65,36 @@ class Pruning:
         if not verdict.stop:
             if verdict.reason.startswith("too few"):
                 self._say_once("too few", f"No pruning yet: {verdict.reason}")
-            return None
+            return self._outbid(record, verdict, epoch)
         control = is_control(self._setup.options.seed, record.number, self._history.controls, self._setup.control_share)
         judgement = self._judge.judgement(record, verdict, control=control)
+        if not control and self._setup.thaws:
+            self._keep(record, judgement, epoch)
+        self._note(record, judgement)
+        return None if control else Outcome("pruned", judgement.pruner, judgement.reason, trained=True)
+
+    def _outbid(self, record: TrialRecord, verdict: Verdict, epoch: Epoch) -> Outcome | None:
+        """Ask the sampler about a training that the pruner lets go on; only what can be kept is given up for it."""
+        if not self._setup.thaws or not is_comparable(verdict):
+            return None
+        told, trained = verdict.evidence, self._setup.trained_objectives[0]
+        values = [
+            told["predicted"] if o is trained else record.measurements[o.name].value for o in self._setup.objectives
+        ]
+        remaining = 1.0 - len(record.curve) / self._setup.epochs
+        if self._sampler.goes_on(record.trial.params, np.array(values), told["spread"], remaining):
+            return None
+        judgement = self._judge.judgement(record, verdict, outbid=True)
+        if not self._keep(record, judgement, epoch):
+            return None
+        self._note(record, judgement)
+        return Outcome("pruned", "outbid", judgement.reason, trained=True)
+
+    def _note(self, record: TrialRecord, judgement: Judgement) -> None:
+        """Store and log a decision."""
         record.judged(judgement)
+        if judgement.predicted is not None and not judgement.control:
+            record.predicted(self._setup.trained_objectives[0].name, judgement.predicted)
         self._log(
             "judged",
             number=record.number,
@@ -70,13 +102,6 @@ class Pruning:
             finished_trials=ranges(self._judge.numbers),
             **vars(judgement),
         )
-        if control:
-            return None
-        if judgement.predicted is not None:
-            record.predicted(self._setup.trained_objectives[0].name, judgement.predicted)
-        if self._setup.thaws:
-            self._keep(record, judgement, epoch)
-        return Outcome("pruned", judgement.pruner, judgement.reason, trained=True)
 
     def to_thaw(self) -> FrozenTrial | None:
         """The pruned trial to go on with before another is proposed; None where there is none.
@@ -88,11 +113,15 @@ class Pruning:
             self._may_thaw = True
             return None
         there = checkpoints.kept(self._folder)
+        left_to_sampler = self._setup.screens  # one that proposes what was outbid when it promises most
         busy = {t.user_attrs.get("digest") for t in self._history.running}
         free = [
             t
             for digest, t in self._history.postponed.items()
-            if t.number in there and digest not in busy and not violations(read_measurements(t), self._setup.limits)
+            if t.number in there
+            and digest not in busy
+            and not violations(read_measurements(t), self._setup.limits)
+            and not (left_to_sampler and is_outbid(t))
         ]
         hopeful = best_first(free, self._judge)
         if hopeful:
@@ -136,23 +165,30 @@ class Pruning:
                 checkpoints.remove(self._folder, trial.number)
         return Continuation(trial.number, (), ())
 
-    def _keep(self, record: TrialRecord, judgement: Judgement, epoch: Epoch) -> None:
-        """Keep a checkpoint, and let go of others where all of them take too much room."""
+    def _keep(self, record: TrialRecord, judgement: Judgement, epoch: Epoch) -> bool:
+        """Keep a checkpoint, and let go of others where they take too much room; False where there can be none."""
         try:
             snapshots = epoch.snapshots()
         except UserInputError as error:
             self._say_once("not kept", f"Pruned trials are not kept: {error}")
-            return
+            return False
         checkpoints.save(self._folder, record.number, snapshots)
         judgements = {t.number: j for t in self._history.postponed.values() if (j := read_judgement(t)) is not None}
         hopelessness = {n: excess(vars(j)) for n, j in (judgements | {record.number: judgement}).items()}
         for number in checkpoints.to_drop(checkpoints.kept(self._folder), hopelessness):
             checkpoints.remove(self._folder, number)
+        return True
 
     def _say_once(self, matter: str, text: str) -> None:
         if matter not in self._said:
             self._said.add(matter)
             self._log("note", text=text)
+
+
+def is_outbid(trial: FrozenTrial) -> bool:
+    """Whether a pruned trial was given up for a new one that promised more."""
+    judgement = read_judgement(trial)
+    return judgement is not None and judgement.outbid
 
 
 def best_first(postponed: list[FrozenTrial], judge: Judge) -> list[FrozenTrial]:

@@ -183,7 +183,7 @@ def read_judgement(trial: FrozenTrial) -> Judgement | None:
     if stored is None:
         return None
     told: dict[str, Any] = {f.name: stored.get(f.name) for f in fields(Judgement)}  # one of another version has others
-    return Judgement(**told)
+    return Judgement(**told | {"outbid": bool(told["outbid"])})
 
 
 def read_continues(trial: FrozenTrial) -> tuple[int | None, int]:

@@ -124,7 +124,7 @@ class Worker:
             self.genome,
         )
         study.optuna.sampler = self.sampler
-        self.pruning = Pruning(setup, self.history, study.folder, log) if setup.prunes else None
+        self.pruning = Pruning(setup, self.history, study.folder, log, self.sampler) if setup.prunes else None
 
     def go(self) -> None:
         """Work until the study has its trainings, the space is exhausted or the time is over."""

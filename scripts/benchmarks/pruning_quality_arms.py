@@ -29,6 +29,7 @@ class Arm:
         quantile: Of the pruner, where it has one.
         thaw: Pruned trainings may go on.
         controls: There is a control arm.
+        outbid: The sampler may give up a training for now in favour of a new one.
     """
 
     sampler: str
@@ -37,6 +38,7 @@ class Arm:
     quantile: float | None = None
     thaw: bool = True
     controls: bool = True
+    outbid: bool = True
 
     def search(self, table: RecordedTable, seed: int, trials: int) -> Trace:
         """One search."""
@@ -49,13 +51,14 @@ class Arm:
         """As a replay is told."""
         quantile = (self.quantile or DEFAULT_QUANTILE) if self.pruner == "front" else None
         pruner: Pruner = JointRankPruner() if self.pruner == "joint-rank" else load_pruner(self.pruner, quantile)
-        return Pruning(pruner, quantile, None if self.controls else 0.0, self.thaw)
+        return Pruning(pruner, quantile, None if self.controls else 0.0, self.thaw, self.outbid)
 
 
 _OTHERS = ("rank", "median", "halving", "joint-rank")
 ARMS: dict[str, Arm] = {
     "nsga2 front q=0.5": Arm("nsga2", "front", quantile=0.5),
     "nsga2 front q=0.1": Arm("nsga2", "front", quantile=0.1),
+    "nsga2 front q=0.1 no-outbid": Arm("nsga2", "front", quantile=0.1, outbid=False),
     "nsga2 front q=0.1 no-thaw": Arm("nsga2", "front", quantile=0.1, thaw=False),
     "nsga2 front q=0.1 no-controls": Arm("nsga2", "front", quantile=0.1, controls=False),
     "nsga2 front q=0.5 no-controls": Arm("nsga2", "front", quantile=0.5, controls=False),

@@ -157,3 +157,51 @@ def test_the_truth_beside_the_control_arm(tiny):
     hits = sum(t.pruning.report.nondominated.hits for t in traces)
     assert told["truth"]["hits"] == sum(front) + hits
     assert Share(**{k: told["truth"][k] for k in ("hits", "n")}).interval[0] == told["truth"]["low"]
+
+
+class Tells(StopsAll):
+    """Stops nothing, and says at the second point what it expects."""
+
+    def __init__(self, rival=True):
+        self.rival = rival
+
+    def decide(self, curve, low, high):
+        told = {"predicted": float(curve[-1]) / 2, "spread": 0.2} | ({"rival": 0.0} if self.rival else {})
+        return Verdict(False, "fine", told if len(curve) == 2 and self.finished else {})
+
+
+@pytest.mark.parametrize(
+    ("pruning", "waits"),
+    [
+        (Pruning(Tells(), thaw=True), True),
+        (Pruning(Tells(), thaw=True, outbid=False), False),
+        (Pruning(Tells(), thaw=False), False),  # it could never go on
+        (Pruning(Tells(rival=False), thaw=True), False),  # nothing finished is as cheap: small models are safe
+    ],
+)
+def test_a_sampler_may_give_a_training_up_for_now(tiny, pruning, waits):
+    asked = []
+
+    def never(row, predicted, spread, remaining):
+        asked.append((row, predicted, spread, remaining))
+        return False
+
+    trainer = Trainer(tiny, pruning, 0, never)
+    assert trainer.train(0, 0).verdict is None, "there is nothing to compare it with"
+    training = trainer.train(1, 1)
+    assert (training.points == 2) == (training.verdict is not None) == waits
+    assert asked == ([(1, pytest.approx(tiny.errors[1, 1] / 2), 0.2, pytest.approx(16 / 18))] if waits else [])
+    assert trainer.thaw() is None, "it is the sampler's to take up"
+    told = trainer.trace()
+    assert (told.outbid, told.stopped, told.report.pruned) == (int(waits), 0, 0)
+    assert told.pruned.tolist() == [1] * waits
+    assert trainer.train(1, 2).fulls == pytest.approx(16 / 18 if waits else 1)
+
+
+def test_our_sampler_outbids_and_takes_up_again(tiny):
+    pruning = Pruning(load_pruner("front", 0.1), 0.1, thaw=True)
+    trace = replay_search(tiny, partial(load_named, "nsga2"), SamplerOptions(), 60, pruning)
+    assert trace.pruning.outbid > 0
+    assert trace.pruning.thawed > 0
+    plain = replay_search(tiny, partial(load_named, "random"), SamplerOptions(), 30, pruning)
+    assert plain.pruning.outbid == 0

@@ -8,11 +8,12 @@ import pytest
 
 from nas_moo.genes import Categorical, Integer
 from nas_moo.genome import Genome
-from nas_moo.samplers import Problem
+from nas_moo.samplers import Problem, SamplerOptions, load_sampler
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.improvement import ToBeat, lognormal_improvement
 from nas_moo.samplers.screening import EXPLORED, SHORTLIST, Screening
+from nas_moo.samplers.seeded import RepeatingSampler
 from nas_moo.samplers.surrogate import LEAST_NOISE, GaussianProcess, Kernel
 
 LINE = Genome(Integer("a", 0, 400))
@@ -279,3 +280,33 @@ def test_a_pruned_training_goes_on_where_it_promises_more_for_what_is_left():
     assert chosen(0.05) == 60
     assert chosen(0.95) != 60
     assert chosen(np.inf) != 60
+
+
+def test_a_training_goes_on_while_it_promises_enough_for_what_is_left():
+    screening, codes = on_a_line()
+    begun, hopeless, hopeful = rows(codes, 115)[0], np.array([0.9, 116.0]), np.array([0.01, 116.0])
+    assert screening.goes_on(begun, hopeless, 0.1, 0.9), "before anything was proposed there is nothing to compare with"
+    screening.best(rows(codes, 350, 300, 250), nothing_known, NONE)
+    assert screening.goes_on(begun, hopeful, 0.1, 0.9)
+    assert not screening.goes_on(begun, hopeless, 0.1, 0.9)
+    told = [screening.goes_on(begun, np.array([0.15, 116.0]), 0.3, left) for left in np.linspace(0.01, 50, 40)]
+    assert told == sorted(told, reverse=True), "the less is left, the less it has to promise"
+    assert True in told
+    assert False in told
+
+
+def test_what_a_curve_says_is_weighed_against_what_the_genes_say():
+    screening, codes = on_a_line()
+    screening.best(rows(codes, 350, 300, 250), nothing_known, NONE)
+    promise, point, cost = screening._promise, codes.points(rows(codes, 350)), np.log([[351.0]])
+    expected = promise(point, cost)[0]
+    unsure, sure = (promise.of_begun(point, cost, 0.9, spread) for spread in (100.0, 0.001))
+    assert unsure == pytest.approx(expected, rel=0.01)
+    assert sure < 0.01 * expected
+
+
+def test_a_sampler_that_expects_nothing_of_a_training_lets_it_go_on():
+    genome = Genome(Integer("a", 0, 3))
+    for name in ("random", "grid", "nsga2"):  # without costs nsga2 does not screen
+        sampler = load_sampler(name, genome, SamplerOptions(), nothing_known)
+        assert RepeatingSampler(sampler, genome).goes_on({"a": 1}, np.array([0.9, 1.0]), 0.1, 0.9)

@@ -9,8 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 import nas_moo
+import reports.pruning
+from nas_moo import hindsight
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
+from nas_moo.samplers.nsga2 import NSGA2Sampler
 from nas_moo.snapshot import Snapshot
 from nas_moo.study import checkpoints, worker
 from nas_moo.study.config import configure
@@ -365,3 +368,58 @@ def test_a_study_without_pruning_has_empty_tables(searched):
     result = nas_moo.load_study(searched(trials=1).name)
     assert result.prunings.empty
     assert result.trials["continues"].isna().all()
+
+
+@pytest.fixture
+def outbid(pruned, monkeypatch):
+    """A search in which the pruner lets everything go on, and our sampler gives up every third training for now."""
+
+    def run(**changes):
+        asked = []
+
+        def goes_on(self, genes, values, spread, remaining):
+            asked.append((genes, values.tolist(), spread, remaining))
+            return len(asked) % 3 > 0
+
+        monkeypatch.setattr(NSGA2Sampler, "goes_on", goes_on)
+        return pruned(Stub(mercy=0), sampler="nsga2", **{"trials": 12, **changes}), asked
+
+    return run
+
+
+def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
+    result, asked = outbid()
+    waiting = result.trials[result.trials["kind"] == "outbid"]
+    assert len(waiting) == len(asked) // 3 > 1
+    assert (waiting["state"] == "pruned").all()
+    assert not waiting["front"].any()
+    table = result.prunings.set_index("number")
+    assert table.loc[waiting["number"], "outbid"].all()
+    assert not table["control"].any()
+    assert set(checkpoints.kept(tiny / "nas-moo-files" / result.name)) == set(waiting["number"])
+    _, values, spread, remaining = asked[2]
+    first = waiting.iloc[0]
+    assert (spread, remaining) == (0.1, 0.5)
+    assert values[0] == table.loc[first["number"], "predicted"]
+    assert values[1:] == [first[o.name] for o in result.objectives[1:]]
+    again = pruned(Stub(mercy=0), sampler="nsga2", trials=13)
+    assert again.trials["continues"].isna().all(), "the pruner has nothing to take back, and the sampler did not ask"
+    with_random = pruned(Stub(mercy=0), sampler="random", trials=15)
+    assert with_random.trials["continues"].notna().any(), "a sampler that expects nothing leaves it to the pruner"
+    gone_on = with_random.trials[with_random.trials["continues"].notna()].iloc[0]
+    curves = with_random.epochs.groupby("number")["error"].apply(list)
+    assert curves[gone_on["number"]][:2] == curves[gone_on["continues"]]
+
+
+def test_what_cannot_go_on_is_not_outbid(outbid):
+    result, asked = outbid(thaw=False)
+    assert not asked
+    assert (result.trials["state"] == "complete").all()
+
+
+def test_no_coin_is_thrown_for_what_was_outbid(outbid):
+    result, _ = outbid(control_share=1.0)
+    arm = hindsight.controls(result)
+    assert (arm.nondominated.n, arm.pruned) == (0, 0)
+    page = reports.pruning.section(result)
+    assert "were outbid" in page.sentences[0]
