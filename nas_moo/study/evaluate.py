@@ -15,6 +15,7 @@ from nas_moo.choose import limit_units
 from nas_moo.errors import NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
+from nas_moo.lease import TimeLimitReachedError
 from nas_moo.measurement import Measurement, format_quantity, surely_at_least
 from nas_moo.objectives import Candidate, Conditioned, Objective, Stage
 from nas_moo.objectives import candidate as candidates
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 BEFORE_TRAINING: tuple[Stage, ...] = ("static", "device")
 KnownMeasurements = dict[tuple[str, str], Measurement]
 Referee: TypeAlias = Callable[[TrialRecord, Epoch], Outcome | None]
-
-
-class TimeLimitReachedError(Exception):
-    """The search's time is over; the trial is interrupted between two epochs."""
 
 
 class TrialError(Exception):
@@ -57,7 +54,7 @@ def evaluate(
         record: Of the running trial.
         setup: Of the search.
         known: Measurements before training by objective and network digest; added to.
-        out_of_time: Asked after each epoch.
+        out_of_time: Asked before the training, and after each of its epochs.
         alone: The worker's time on the device.
         referee: Asked after each epoch but the last; an outcome that it gives ends the training.
 
@@ -66,7 +63,7 @@ def evaluate(
         are folds).
 
     Raises:
-        TimeLimitReachedError: between two epochs.
+        TimeLimitReachedError: before the training, between two epochs, or waiting for the device.
         MachineError: others hold the device for too long.
     """
     try:
@@ -78,7 +75,9 @@ def evaluate(
             return _screened(record, setup, broken), None
         if not setup.trained_objectives:
             return Outcome("complete"), None
-        with alone.training():
+        if out_of_time():  # measuring took, or waited for, what was left
+            raise TimeLimitReachedError
+        with alone.training(record):
             return _train(record, setup, candidate, out_of_time, alone, referee)
     except TrialError as error:
         return _failed(error), None
@@ -246,8 +245,9 @@ def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
         if epoch is None:
             return
         yield epoch
-        with record.stage("waiting"):
-            alone.pause()
+        if epoch.number < setup.epochs:  # what is trained to its end waits for nobody, and cannot be lost by that
+            with record.stage("waiting"):
+                alone.pause()
 
 
 def _epoch_record(epoch: Epoch, measured: Measurement) -> EpochRecord:

@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from nas_moo.device import free_memory
 from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
+from nas_moo.lease import TimeLimitReachedError
 from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
 from nas_moo.results import ID_LENGTH, reference_point
@@ -25,7 +26,7 @@ from nas_moo.study.alone import Alone
 from nas_moo.study.config import Setup
 from nas_moo.study.contention import CONTENDED, Contention
 from nas_moo.study.costs import known_before_training
-from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, measure, untrained, violations
+from nas_moo.study.evaluate import evaluate, measure, untrained, violations
 from nas_moo.study.history import History
 from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
@@ -105,7 +106,9 @@ class Worker:
         self.distributions = distributions(self.genome)
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
-        self.alone = Alone(setup, self.measure_again, self.note_contention, lambda text: log("note", text=text))
+        self.alone = Alone(
+            setup, self.measure_again, self.note_contention, lambda text: log("note", text=text), self.deadline
+        )
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
         entropy = [setup.options.seed, len(study.trials()), len(live_workers(study))]
         options = replace(setup.options, seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
