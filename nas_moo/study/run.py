@@ -144,7 +144,7 @@ def run(setup: Setup, place: str, listener: Listener | None = None) -> StudyResu
             replaced = True
     there = storage.has(setup.name)
     study = storage.open(setup.name) if there else storage.create(setup.name, setup.describe(_command()))
-    study.check_same(setup.identity())  # also where another worker was a moment faster
+    study.check_same(setup.identity(), setup.limits)  # also where another worker was a moment faster
     study.begin_run(setup.describe(_command()))
     with storage_errors(storage.place):
         log = EventLog(study.folder, listener)

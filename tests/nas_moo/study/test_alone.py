@@ -321,6 +321,19 @@ def test_a_network_of_several_inputs_is_told_so(searched, faulty):
     assert "several inputs: 'image, text'" in raised.value.value
 
 
+def test_a_percentile_limit_that_is_new_or_gone_is_named(searched):
+    """Any other limit may come and go; this one changes how calls are timed."""
+    searched(objectives=TIMED, trials=1)
+    searched(objectives=TIMED, trials=1, study="one-by-one", max={"latency_p99": "5s"})
+    told = []
+    for study, limits in (("Tiny-blobs", {"latency_p99": "3ms", "error": "50%"}), ("one-by-one", {"error": "50%"})):
+        with pytest.raises(StudyMismatchError, match="timed one by one") as raised:
+            searched(objectives=TIMED, trials=2, study=study, max=limits)
+        told.append((raised.value.value, "begun without" in raised.value.what))
+    assert told == [("latency_eager_p99", True), ("latency_eager_p99", False)]
+    assert searched(objectives=TIMED, trials=2, study="one-by-one", max={"latency_p95": "5s"}).done == 2
+
+
 def test_a_limit_may_name_a_percentile(searched):
     """Calls are timed one by one then, so that quick networks have percentiles, too."""
     result = searched(objectives=TIMED, trials=3, max={"latency_p95": "5s"})
