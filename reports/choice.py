@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nas_moo.choose import Choice
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.front import Front, draw, front_roles, gather
 from reports.quantities import Column, Quantity, column, quantity, trained_objective
@@ -79,8 +80,8 @@ def section(result: StudyResult, opened: pd.DataFrame) -> Section:
     front = result.front()
     are = "is" if len(front) == 1 else "are"
     sentences = [
-        f"{len(front):,} of {len(result.complete):,} complete models {are} on the front: no other one is at least as "
-        "good in every objective and better in one."
+        f"{len(front):,} of {counted(len(result.complete), 'complete model')} {are} on the front: no other one is at "
+        "least as good in every objective and better in one."
     ]
     pairs = _pairs(result)
     if not pairs:
@@ -127,7 +128,7 @@ def _caption(front: Front) -> str:
     told = [f"{_upper(shown.title)}: {shown.source}." for shown in (front.x, front.y) if len(shown.source) > CUT]
     told.append("Bars are the intervals of models on the front.")
     if front.coincident:
-        told.append(f"{front.coincident:,} points lie exactly on another one and hide it.")
+        told.append(f"Hidden, exactly behind another one: {counted(front.coincident, 'point')}.")
     if any(front.log):
         told.append("Logarithmic where a range passes ten times.")
     return " ".join(told)
@@ -199,7 +200,7 @@ def caveat_note(result: StudyResult, front: pd.DataFrame) -> str:
             marked = own[[caveat in details.get("caveats", ()) for details in own["details"]]]
             here = [str(i) for i in front["id"] if i in set(marked["id"])]
             on_front = f", on the front {', '.join(here)}" if here else ", none of them on the front"
-            told.append(f"{_upper(label)}: {caveat} for {len(marked):,} of {len(own):,} models{on_front}.")
+            told.append(f"{_upper(label)}: {caveat} for {len(marked):,} of {counted(len(own), 'model')}{on_front}.")
     return " ".join(told)
 
 

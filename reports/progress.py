@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from nas_moo.errors import UserInputError
-from nas_moo.measurement import format_quantity
+from nas_moo.measurement import counted, format_quantity
 from nas_moo.pareto import Array, scaled
 from nas_moo.pareto import hypervolume as volume
 from nas_moo.results import StudyResult
@@ -200,7 +200,8 @@ def _table(progress: Progress) -> Table:
         for i in places
     )  # fmt: skip
     if progress.beyond:
-        note = f"{progress.beyond} complete trials lie beyond the reference point in some objective and count nothing."
+        beyond = counted(progress.beyond, "complete trial")
+        note = f"Beyond the reference point in some objective, and counting nothing: {beyond}."
     else:
         note = "Every complete trial lies inside the reference point."
     return Table(

@@ -255,6 +255,7 @@ class Worker:
             values={name: m.value for name, m in record.measurements.items()},
             caveats={name: list(m.caveats) for name, m in record.measurements.items() if m.caveats},
             seconds=round(sum(record.seconds.values()), 3),
+            seconds_waiting=round(record.seconds.get("waiting", 0.0), 3),
             done=self.history.trained,
             asked=self.setup.trials,
         )

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 import nas_moo
+from nas_moo.cli import main
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
 from nas_moo.snapshot import Snapshot
@@ -162,7 +163,7 @@ def test_what_breaks_a_limit_of_today_is_not_thawed_and_keeps_its_checkpoint(pru
     assert set(cut["number"]) <= set(checkpoints.kept(tiny / "nas-moo-files" / result.name))
 
 
-def test_a_thawed_model_is_deployed_like_any_other(pruned, searched):
+def test_a_thawed_model_is_deployed_like_any_other(pruned, searched, capsys):
     pruned()
     result = pruned(Stub(mercy=0), trials=12)
     thawed = result.front()[
@@ -171,6 +172,11 @@ def test_a_thawed_model_is_deployed_like_any_other(pruned, searched):
     for model in thawed["id"]:
         assert not result.model(model).training
     assert set(result.unseal(purpose="a look")["id"]) == set(result.front()["id"])
+    went_on = result.trials["continues"].nunique()
+    capsys.readouterr()
+    assert main(["status", result.name]) == 0
+    count = (result.trials["state"] == "pruned").sum()
+    assert f"{count} pruned (stub), of which {went_on} went on\n" in capsys.readouterr().out
 
 
 def test_without_thawing_nothing_is_kept(pruned, tiny):
@@ -317,7 +323,7 @@ def test_warnings_and_waits_are_said(searched):
         ({"pruner": "never", "control_share": 0.1}, "nothing is pruned here"),
         ({"pruner": "never", "thaw": False}, "nothing is pruned here"),
         ({"control_share": 1.5}, "share of controls is none"),
-        ({"pruner": "front", "objectives": ("params", "flops")}, "judged by one objective"),
+        ({"pruner": "front", "objectives": ("params", "flops")}, "nothing is trained here"),
         ({"pruner": "front", "objectives": ("error", "nll", "flops")}, "judged by one objective"),
         ({"pruner": "front", "epochs": 1}, "cannot be stopped early"),
         ({"pruner_quantile": 0.2, "epochs": 3}, "judged without a quantile"),
