@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from torch import nn
 
 from nas_moo.choose import limit_units
-from nas_moo.errors import NasMooError, UserInputError
+from nas_moo.errors import CorruptError, NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
 from nas_moo.lease import TimeLimitReachedError
@@ -229,7 +230,8 @@ def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
     space, architecture = setup.space.space, record.architecture
     with _step(record, "build"):
         recipe = setup.space.recipe(architecture)
-    epochs = train_folds(
+    trained = partial(
+        train_folds,
         lambda: space.build(architecture, setup.dataset.input_shape, setup.dataset.n_classes),
         lambda parameters: space.optimizer(architecture, parameters),
         recipe,
@@ -237,11 +239,20 @@ def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
         epochs=setup.epochs,
         seed=training_seed(setup.options.seed, architecture),
         device=setup.device,
-        resume=None if record.continues is None else record.continues.snapshots or None,
     )
+    snapshots = record.continues.snapshots if record.continues is not None else ()
+    epochs = trained(resume=snapshots or None)
     while True:
         with _step(record, "training", trained=True):
-            epoch = next(epochs, None)
+            try:
+                epoch = next(epochs, None)
+            except CorruptError as error:
+                if not snapshots:
+                    raise
+                record.begin_anew(str(error))
+                snapshots, epochs = (), trained()
+                epoch = next(epochs, None)
+        snapshots = ()  # they fit, or are not used
         if epoch is None:
             return
         yield epoch

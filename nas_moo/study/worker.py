@@ -139,6 +139,9 @@ class Worker:
                 trial = self.study.optuna.ask(fixed_distributions=self.distributions)
             except SpaceExhaustedError as end:
                 self.study.optuna.tell(end.trial, state=TrialState.FAIL)
+                self.thaw()  # what is new had its turn, and there is nothing new
+                if self.sampler.again is not None:
+                    continue
                 self.log("exhausted", reason=end.what, architectures=end.value, do=end.do)
                 break
             if not self.is_wanted(trial):
@@ -244,7 +247,11 @@ class Worker:
         self.study.optuna.tell(record.trial, values, state=_STATES.get(outcome.state, TrialState.FAIL))
 
     def log_trial(self, record: TrialRecord, outcome: Outcome) -> None:
-        """Say how a trial ended."""
+        """Say how a trial ended, and before that whether it could not go on from where it was pruned."""
+        if record.began_anew:
+            self.log(
+                "note", text=f"Trial {record.number} began anew, for its checkpoint does not fit: {record.began_anew}"
+            )
         self.log(
             "trial",
             number=record.number,

@@ -221,6 +221,45 @@ def test_without_its_checkpoint_a_trial_begins_anew_and_that_is_said(pruned, tin
     assert set(checkpoints.kept(folder)) == numbers - {again["continues"]}
 
 
+@pytest.mark.parametrize("validation", ["holdout", "kfold:3"])
+def test_a_checkpoint_that_does_not_fit_the_network_begins_anew_and_that_is_said(
+    pruned, searched, monkeypatch, validation
+):
+    """As after an update of what the space imports; its own code is the same, so the study goes on."""
+    pruned(validation=validation)
+    real, told = checkpoints.load, []
+
+    def other(*arguments, **more):
+        found = real(*arguments, **more)
+        last = found[-1]
+        return (*found[:-1], Snapshot({k: v for k, v in last.tensors.items() if "weight" not in k}, last.numbers))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "load", other)
+        result = pruned(Stub(mercy=0), trials=9, validation=validation, listener=told.append)
+    (again,) = result.trials[result.trials["continues"].notna()].to_dict("records")
+    assert (again["state"], again["epochs"], again["epochs_run"]) == ("complete", 4, 4)
+    assert sum("began anew" in e.get("text", "") for e in told) == 1
+    whole = searched(study="whole", pruner="never", trials=12, epochs=4, sampler="random", validation=validation)
+    same = whole.trials[whole.trials["digest"] == again["digest"]].iloc[0]
+    curves = [
+        r.epochs[r.epochs["number"] == n]["error"].tolist()
+        for r, n in ((result, again["number"]), (whole, same["number"]))
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_an_exhausted_space_ends_no_search_before_all_that_is_hopeful_went_on(pruned):
+    before = pruned(trials=12, sampler="random")
+    waiting = (before.trials["state"] == "pruned").sum()
+    assert waiting >= 2
+    result = pruned(Stub(mercy=0), trials=40, sampler="random")
+    states = result.trials["state"].value_counts()
+    assert states["pruned"] == waiting
+    assert result.trials["continues"].nunique() == waiting
+    assert states["complete"] == 12
+
+
 def test_our_sampler_may_want_a_pruned_architecture_again(pruned, monkeypatch, tiny):
     """Then its trial goes on, with its checkpoint or without; a sampler's repetition is otherwise a duplicate."""
     result = pruned(sampler="random")
