@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, UserInputError
 from nas_moo.genome import Architecture
+from nas_moo.identity import same_hosts
 from nas_moo.measurement import split_tail
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
@@ -200,7 +201,8 @@ class StoredStudy:
 
     def is_same(self, identity: Mapping[str, Any]) -> bool:
         """Whether everything that the results depend on is as it was."""
-        return bool(dict(identity) == self.description["identity"])
+        stored, today = _without_unknown_hosts(self.description["identity"], identity)
+        return stored == today
 
     def check_same(self, identity: Mapping[str, Any], limits: Iterable[str] = ()) -> None:
         """Refuse to go on where something that the results depend on differs.
@@ -212,8 +214,8 @@ class StoredStudy:
         Raises:
             StudyMismatchError: names the first difference.
         """
-        stored = self.description["identity"]
-        for key, now in identity.items():
+        stored, today = _without_unknown_hosts(self.description["identity"], identity)
+        for key, now in today.items():
             if stored.get(key) != now:
                 if key == "methods_of_measurement":
                     _check_percentiles(self.name, self.description["limits"], limits)
@@ -278,6 +280,17 @@ def load_study(name: str, storage: str | Path | None = None) -> StudyResult:
 def now() -> str:
     """The time in ISO 8601 with time zone, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _without_unknown_hosts(
+    stored: Mapping[str, Any], today: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two identities; one that does not know its host, as before hosts were told apart, goes on with any."""
+    conditions = "conditions_of_measurement"
+    if not stored.get(conditions) or not today.get(conditions):
+        return dict(stored), dict(today)
+    then, now = same_hosts(stored[conditions], today[conditions])
+    return {**stored, conditions: then}, {**today, conditions: now}
 
 
 def _check_percentiles(name: str, before: Iterable[str], today: Iterable[str]) -> None:

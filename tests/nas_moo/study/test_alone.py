@@ -252,6 +252,18 @@ def test_a_study_is_not_resumed_under_another_power_cap(searched, monkeypatch):
         searched(objectives=TIMED, trials=2)
 
 
+def test_a_study_goes_on_where_hosts_were_not_told_apart_and_on_no_other_host(searched, monkeypatch):
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: None)
+    searched(objectives=TIMED, trials=2)  # as before keys had a host, or in a container
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "here")
+    assert len(searched(objectives=TIMED, trials=4).front())
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "there")
+    searched(objectives=TIMED, trials=1, study="elsewhere")
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "here")
+    with pytest.raises(StudyMismatchError, match="host: there"):
+        searched(objectives=TIMED, trials=2, study="elsewhere")
+
+
 def test_a_stored_latency_of_another_device_is_no_hit(searched, monkeypatch):
     """As where a database was copied: the network is known, its key is another, and it is timed here."""
     searched(objectives=TIMED, trials=4)
