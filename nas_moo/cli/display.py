@@ -65,7 +65,7 @@ class Display:
         elif event["event"] == "contended":
             self._line(
                 f"Something else used the device: the reference network moved by {event['drift']:+.1%}; the latencies "
-                f"of the last {counted(len(event['networks']), 'network')} are marked, and were measured again"
+                f"of {counted(len(event['networks']), 'network')} are marked, and were measured again"
             )
         elif event["event"] == "end":
             reached = "The time limit is reached: " if event["out_of_time"] else ""
