@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.measurement import TAILS, format_quantity, parse_quantity, split_tail
+from nas_moo.measurement import TAILS, counted, format_quantity, parse_quantity, split_tail
 from nas_moo.pareto import knee_score, nondominated, scaled
 
 KNEE = "knee"
@@ -231,8 +231,8 @@ def _least_infeasible(
     )
     return Choice(
         id=str(best["id"]),
-        reason=f"none of {len(models)} complete models keeps the limits; this one breaks them least: {by_how_much}"
-        + _unknown(models, bounds),
+        reason=f"none of {counted(len(models), 'complete model')} keeps the limits; this one breaks them least: "
+        f"{by_how_much}{_unknown(models, bounds)}",
         feasible=False,
         violations=violations,
         runner_up=str(models.loc[total.index[1], "id"]) if len(total) > 1 else None,
@@ -278,7 +278,8 @@ def _reason(
     if bounds:
         told = " and ".join(f"{name} ≤ {format_quantity(bound, units[name])}" for name, bound in bounds.items())
         why += (
-            f" among the {len(feasible)} of {len(models)} models that keep {told} at the upper end of their intervals"
+            f" among the {len(feasible)} of {counted(len(models), 'model')} that "
+            f"{'keeps' if len(feasible) == 1 else 'keep'} {told} at the upper end of the intervals"
             f"{_unknown(models, bounds)}"
         )
     return why

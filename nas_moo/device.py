@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import hashlib
 import os
 import platform
 import re
@@ -25,6 +26,7 @@ _ACCEPTED = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _CPUINFO = Path("/proc/cpuinfo")
 _DRIVER = Path("/proc/driver/nvidia/version")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_MACHINE_ID, _IS_MACHINE_ID = Path("/etc/machine-id"), re.compile(r"[0-9a-f]{32}")
 _BUSY_SECONDS = 0.05
 
 
@@ -148,7 +150,24 @@ def measurement_key(
         power_cap_w=power_cap(found.uuid),
         clock=clock,
         protocol=protocol,
+        host=None if found.uuid else host_digest(),
     )
+
+
+def host_digest(path: Path = _MACHINE_ID) -> str | None:
+    """What tells this machine from another of its model, and no name: a digest of its ``/etc/machine-id``.
+
+    None where there is none, as in most containers and outside Linux. The host's name does not stand in for it: a
+    container has a new one at each start, and a laptop one in each network, and their studies could not go on. Nor does
+    the file's text: it is meant to stay on its machine.
+    """
+    try:
+        told = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not _IS_MACHINE_ID.fullmatch(told):  # empty, or "uninitialized" during the first start
+        return None
+    return hashlib.sha256(f"nas-moo:{told}".encode()).hexdigest()[:12]
 
 
 def free_memory(device: torch.device) -> None:

@@ -41,9 +41,15 @@ def curves(result: StudyResult) -> Curves:
         UserInputError: the study has not exactly one trained objective.
     """
     trained = [o.name for o in result.objectives if o.stage == "trained"]
+    if not trained:
+        raise UserInputError(
+            "nothing is trained in this study, so there is nothing to prune",
+            value=", ".join(o.name for o in result.objectives),
+            do="Name a study with one trained objective, such as error.",
+        )
     if len(trained) != 1:
         raise UserInputError(
-            "pruners judge studies with one trained objective", value=trained, do="Name a study with one."
+            "pruners judge studies with one trained objective", value=", ".join(trained), do="Name a study with one."
         )
     costs = [o.name for o in result.objectives if o.stage != "trained"]
     epochs = int(result.description["epochs"])

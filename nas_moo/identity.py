@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+_HOST = "host"
 ANY = ""  # the network of what all networks have in common
 
 
@@ -30,7 +31,8 @@ class MeasurementKey:
         driver: Of the GPU.
         runtime: What runs the network where PyTorch does not, with its version.
         device: Model of the GPU or the processor.
-        uuid: Of the GPU; a CPU has none, so two hosts of one model are told apart by nothing.
+        uuid: Of the GPU; a CPU has none.
+        host: Digest of the machine that a CPU is in; None of a GPU, and where the machine has no identity of its own.
         power_cap_w: The power limit that is enforced; None where it cannot be read.
         clock: What times it.
         protocol: Version of the timing procedure.
@@ -54,11 +56,13 @@ class MeasurementKey:
     power_cap_w: float | None
     clock: str
     protocol: int
+    host: str | None = None
 
     @property
     def digest(self) -> str:
-        """Of all of it."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        """Of all of it; without a host the one that it was before keys had hosts."""
+        told = {name: value for name, value in self.to_dict().items() if name != _HOST or value is not None}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def conditions(self) -> str:
@@ -82,6 +86,24 @@ def differences(keys: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     found = {}
     for name in names:
         values = {json.dumps(json.loads(key).get(name)) for key in distinct}
+        if name == _HOST:  # one that is not known contradicts no other: as in keys from before it was stored
+            values.discard(json.dumps(None))
         if len(values) > 1:
             found[name] = [json.loads(v) for v in sorted(values)]
     return found
+
+
+def is_same_key(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two keys (as plain JSON) are of one thing, the network included."""
+    if one is None or other is None or one.get("network") != other.get("network"):
+        return False
+    return not differences((one, other))
+
+
+def same_hosts(stored: Sequence[str], today: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Two lists of conditions ("host: ..."), without the hosts where one of them does not know them."""
+    lists = [list(stored), list(today)]
+    known = [any(c.startswith(f"{_HOST}: ") and c != f"{_HOST}: {None}" for c in conditions) for conditions in lists]
+    if not all(known):
+        lists = [[c for c in conditions if not c.startswith(f"{_HOST}: ")] for conditions in lists]
+    return lists[0], lists[1]

@@ -5,7 +5,8 @@ one that several containers share), keyed by the GPU or the host's processor:
 
 - ``KEY.turn``: who times holds its lock, and who wants to train takes it for a moment, in passing. So a process that
   waits for its turn to time keeps new trainings from beginning, and no training can starve it;
-- ``KEY.PID-N.member``: each training holds the lock of its own file. Who times waits until nobody holds one.
+- ``KEY.PID-RANDOM.member``: each training holds the lock of its own file. Who times waits until nobody holds one. The
+  random part tells containers apart that share the folder: processes of two may have the same PID.
 
 The operating system drops a lock when its process ends, whatever it dies of: a file that is left behind is no lease.
 """
@@ -13,12 +14,12 @@ The operating system drops a lock when its process ends, whatever it dies of: a 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,10 @@ TIMEOUT_S = 3600.0
 _POLL_S = 0.02
 NOTICE_S = 10.0  # of waiting, before it is said for whom
 _MODE = 0o666  # the lease is between all users of the machine
-_COUNTER = itertools.count()
+
+
+class TimeLimitReachedError(Exception):
+    """The time of whoever asks is over, while others hold the device or between two epochs."""
 
 
 class Share:
@@ -42,7 +46,7 @@ class Share:
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._path = lease.folder / f"{lease.key}.{os.getpid()}-{next(_COUNTER)}.member"
+        self._path = lease.folder / f"{lease.key}.{os.getpid()}-{uuid.uuid4().hex}.member"
         self._lock = FileLock(self._path, mode=_MODE)
 
     def pause(self) -> None:
@@ -50,14 +54,25 @@ class Share:
 
         Raises:
             MachineError: they hold it for longer than the lease's time-out.
+            TimeLimitReachedError: they hold it beyond the lease's deadline.
         """
         self.leave()
         self.enter()
 
     def enter(self) -> None:
-        """Take part, once nobody times."""
+        """Take part, once nobody times.
+
+        Raises:
+            MachineError: others hold it for longer than the lease's time-out.
+            TimeLimitReachedError: they hold it beyond the lease's deadline.
+        """
+        end = self._lease.end()
         with self._lease.turn():
-            self._lock.acquire(poll_interval=_POLL_S)
+            self._lease.members()  # removes what dead trainings left behind: there may be nobody who times
+            try:
+                self._lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
+            except Timeout as error:
+                raise self._lease.given_up(frozenset(), "train", end) from error
 
     def leave(self) -> None:
         """Take part no longer."""
@@ -71,6 +86,7 @@ class Lease:
     Args:
         device: A CPU is the whole machine's; a GPU is known by its UUID, whatever its index here.
         timeout_s: How long to wait for others; default an hour, the longest epoch that a timing waits for.
+        deadline: When the caller's own time is over, by ``time.monotonic``; no wait goes beyond it.
         folder: Of the files; default ``NAS_MOO_LEASES``, or one in the folder for temporary files.
         say: Is told, once a wait, for which processes a timing waits.
     """
@@ -80,10 +96,12 @@ class Lease:
         device: torch.device,
         *,
         timeout_s: float | None = None,
+        deadline: float | None = None,
         folder: Path | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
+        self.deadline = float("inf") if deadline is None else deadline
         self.key = _key(device)
         self.folder = folder or _folder()
         self._say = say
@@ -94,14 +112,14 @@ class Lease:
 
         Raises:
             MachineError: others hold it for longer than the time-out; the message names their processes.
+            TimeLimitReachedError: they hold it beyond the deadline.
         """
-        begun, said = time.monotonic(), False
+        begun, end, said = time.monotonic(), self.end(), False
         with self.turn():
             while held := self.members():
-                waited = time.monotonic() - begun
-                if waited >= self.timeout_s:
-                    raise self._timed_out(held, "train")
-                if waited >= NOTICE_S and not said:
+                if not _left(end):
+                    raise self.given_up(held, "train", end)
+                if time.monotonic() - begun >= NOTICE_S and not said:
                     self._say(_waiting(held, "ends an epoch"))
                     said = True
                 time.sleep(_POLL_S)
@@ -121,7 +139,7 @@ class Lease:
     def members(self) -> frozenset[int]:
         """The processes that share the device now; files of dead ones are removed.
 
-        To be asked while the device is had alone: a file that is being made is not locked yet.
+        To be asked by who holds the turn: a file that is being made is not locked yet.
         """
         alive = set()
         for path in self.folder.glob(f"{self.key}.*.member"):
@@ -136,15 +154,15 @@ class Lease:
         """Hold the turn, with this process named in the file beside it."""
         self._make_folder()
         path = self.folder / f"{self.key}.turn"
-        lock = FileLock(path, mode=_MODE)
+        lock, end = FileLock(path, mode=_MODE), self.end()
         try:
             try:
-                lock.acquire(timeout=min(NOTICE_S, self.timeout_s), poll_interval=_POLL_S)
+                lock.acquire(timeout=min(NOTICE_S, _left(end)), poll_interval=_POLL_S)
             except Timeout:
                 self._say(_waiting(self._holder(), "has timed its network"))
-                lock.acquire(timeout=max(self.timeout_s - NOTICE_S, 0.0), poll_interval=_POLL_S)
+                lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
         except Timeout as error:
-            raise self._timed_out(self._holder(), "time") from error
+            raise self.given_up(self._holder(), "time", end) from error
         try:
             self._write_holder(str(os.getpid()))
             yield
@@ -177,18 +195,41 @@ class Lease:
                 do=f"Name a folder that can be written with {VARIABLE}.",
             ) from error
 
-    def _timed_out(self, processes: frozenset[int], what: str) -> MachineError:
-        told = ", ".join(map(str, sorted(processes))) or "unknown"
+    def end(self) -> float:
+        """Until when a wait that begins now may last."""
+        return min(time.monotonic() + self.timeout_s, self.deadline)
+
+    def given_up(self, processes: frozenset[int], what: str, end: float) -> MachineError | TimeLimitReachedError:
+        """Why a wait that was to last until then is over, to be raised."""
+        told = f"process {_told(processes)}"
+        if end == self.deadline:
+            return TimeLimitReachedError(f"the time limit was reached while {told} held {self.device} to {what}")
         return MachineError(
             f"{self.device} is in use: processes of nas-moo {what} on it, and have not let go for {self.timeout_s:g} s",
-            value=f"process {told}",
+            value=told,
             do="Wait until they have ended, stop them, or take another --device.",
         )
 
 
 def _waiting(processes: frozenset[int], until: str) -> str:
-    told = ", ".join(map(str, sorted(processes))) or "unknown"
-    return f"waiting to time alone on the device, until process {told} {until}"
+    return f"waiting for the device, until process {_told(processes)} {until}"
+
+
+def _told(processes: frozenset[int]) -> str:
+    return ", ".join(f"{p} (stopped)" if _is_stopped(p) else str(p) for p in sorted(processes)) or "unknown"
+
+
+def _is_stopped(process: int) -> bool:
+    """Whether it was suspended, and lets nothing go until it is continued; False where that cannot be read."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] == ["T"]  # a command's name may hold blanks and parentheses
+
+
+def _left(end: float) -> float:
+    return max(end - time.monotonic(), 0.0)
 
 
 def _folder() -> Path:

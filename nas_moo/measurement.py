@@ -161,6 +161,12 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     return f"{value:.{digits}g} {unit}"
 
 
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """A count with its noun: ``1 epoch``, ``2 epochs``, ``1,000 models``; a plural that takes no "s" is given."""
+    told = f"{int(count):,}" if count == int(count) else f"{count:,g}"
+    return f"{told} {noun if count == 1 else plural or noun + 's'}"
+
+
 def _physical(suffix: str, unit: str) -> float | None:
     if unit == "MiB":
         return {

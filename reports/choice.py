@@ -9,6 +9,7 @@ from itertools import combinations
 import pandas as pd
 
 from nas_moo.choose import Choice
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.front import Front, draw, gather
 from reports.front_table import genes, upper
@@ -69,8 +70,8 @@ def section(result: StudyResult) -> Section:
     front = result.front()
     are = "is" if len(front) == 1 else "are"
     sentences = [
-        f"{len(front):,} of {len(result.complete):,} complete models {are} on the front: no other one is at least as "
-        "good in every objective and better in one.",
+        f"{len(front):,} of {counted(len(result.complete), 'complete model')} {are} on the front: no other one is at "
+        "least as good in every objective and better in one.",
         ALL,
     ]
     if len(result.objectives) < 2:
@@ -130,10 +131,7 @@ def _caption(front: Front, told: set[str]) -> str:
     if front.colour:
         words.append(f"Colour: {front.colour.label} of the models on the front.")
     if front.coincident:
-        lies = "1 point lies exactly on another one and hides it" if front.coincident == 1 else (
-            f"{front.coincident:,} points lie exactly on another one and hide it"
-        )  # fmt: skip
-        words.append(f"{lies}.")
+        words.append(f"Hidden, exactly behind another one: {counted(front.coincident, 'point')}.")
     if any(front.log):
         words.append("Logarithmic where a range passes ten times.")
     return " ".join([*words, *front.unseen_budgets])

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports import style
 from reports.quantities import Quantity, column, passes_tenfold, quantity, trained_objective
@@ -179,9 +180,10 @@ def section(result: StudyResult) -> Section:
     drawn = (
         f"{total:,} curves are too many to tell apart: bands hold the share of the other curves that is named."
         if not curves.bands.empty
-        else f"One line for each of {total:,} trained trials; lines that stop early were pruned, failed or cut off."
+        else f"One line for each of {counted(total, 'trained trial')}; lines that stop early were pruned, failed or "
+        "cut off."
     )
-    alt = f"Learning curves of {total} trials, {curves.front['number'].nunique()} of them on the front."
+    alt = f"Learning curves of {counted(total, 'trial')}, {curves.front['number'].nunique()} of them on the front."
     caption = f"Vertical: {curves.shown.title}: {curves.shown.source}."
     return Section(
         "curves", QUESTION, sentences=(*_still_falling(curves), drawn),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from nas_moo.finalists import DeviceFront, is_latency
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports import finalists_pictures as pictures
 from reports.finalists_pictures import MOST_DEVICES, milliseconds
@@ -80,7 +81,8 @@ def _verdict(front: DeviceFront) -> str:
     models = front.models
     certain = int((models["standing"] == "certain").sum())
     gone = [str(i) for i in models.loc[models["standing"] == "beaten", "id"]]
-    told = f"{front.title}: of {len(models)} models timed again, {certain} are certain members of the front"
+    told = f"{front.title}: of {counted(len(models), 'model')} timed again, {certain} "
+    told += "is a certain member of the front" if certain == 1 else "are certain members of the front"
     told += (
         f", and {', '.join(gone)} {'leaves' if len(gone) == 1 else 'leave'} it." if gone else ", and none leaves it."
     )

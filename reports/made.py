@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.quantities import quantity
 from reports.section import Cell, Section, Table
@@ -87,12 +88,12 @@ def _pruner(about: Mapping[str, Any]) -> str:
 
 
 def _unsealed(records: Iterable[Mapping[str, Any]]) -> str:
-    told = [f"{_text(r.get('when'))} for {_text(r.get('purpose'))} ({_count(r.get('models'))} models)" for r in records]
+    told = [f"{_text(r.get('when'))} for {_text(r.get('purpose'))} ({_count(r.get('models'))})" for r in records]
     return f"{len(told)} times; last {told[-1]}" if len(told) > 1 else "".join(told)
 
 
 def _count(models: Any) -> str:
-    return str(len(models)) if isinstance(models, list | tuple) else _text(models)
+    return counted(len(models), "model") if isinstance(models, list | tuple) else f"{_text(models)} models"
 
 
 def _data(data: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nas_moo.evaluation import STATES
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.section import Cell, Section, Table
 
@@ -53,9 +54,9 @@ def section(result: StudyResult) -> Section:
 
 def _summary(result: StudyResult, table: pd.DataFrame) -> str:
     total, trained = len(result.trials), int(result.trials["trained"].sum())
-    counted = table.groupby("state", sort=False)["count"].sum()
-    told = f"{total:,} trials started, {trained:,} of them cost training"
-    told += f": {', '.join(f'{n:,} {state}' for state, n in counted.items())}."
+    by_state = table.groupby("state", sort=False)["count"].sum()
+    told = f"{counted(total, 'trial')} started, {trained:,} of them with training"
+    told += f": {', '.join(f'{n:,} {state}' for state, n in by_state.items())}."
     lost = table.loc[table["state"] == "failed", "seconds"].sum()
     if lost > 0 and result.trials["seconds"].sum() > 0:
         told += f" Failed ones took {100 * lost / result.trials['seconds'].sum():.1f} % of the time."
@@ -67,7 +68,7 @@ def _table(table: pd.DataFrame, *, timed: bool) -> Table:
         (
             Cell(row["state"], MEANINGS.get(row["state"], "")),
             row["kind"] or "–",
-            Cell(row["reason"] or "–", f"and {row['others']} other wordings" if row["others"] else ""),
+            Cell(row["reason"] or "–", f"and {counted(row['others'], 'other wording')}" if row["others"] else ""),
             f"{row['count']:,}",
             f"{row['trained']:,}",
             f"{row['seconds']:,.1f}" if timed else "–",

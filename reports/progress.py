@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.evaluation import ORIGINS, Origin
-from nas_moo.measurement import format_quantity
+from nas_moo.measurement import counted, format_quantity
 from nas_moo.pareto import Array
 from nas_moo.results import StudyResult
 from reports import style
@@ -289,7 +289,8 @@ def _table(progress: Progress) -> Table:
         for i in places
     )  # fmt: skip
     if progress.beyond:
-        note = f"{progress.beyond} complete trials lie beyond the reference point in some objective and count nothing."
+        beyond = counted(progress.beyond, "complete trial")
+        note = f"Beyond the reference point in some objective, and counting nothing: {beyond}."
     else:
         note = "Every complete trial lies inside the reference point."
     head = (f"{progress.noun}s", *(o for o, _ in spent), "complete", "on the front", "hypervolume")

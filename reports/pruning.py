@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 
 from nas_moo import hindsight
-from nas_moo.measurement import format_quantity
+from nas_moo.measurement import counted, format_quantity
 from nas_moo.pruners.audit import Audit
 from nas_moo.pruners.control import ControlReport, Loss, Share
 from nas_moo.results import StudyResult
@@ -46,7 +46,7 @@ def _why_none(result: StudyResult) -> str:
         return "Nothing was pruned: the search ran without a pruner."
     trained = int(result.trials["trained"].sum())
     return (
-        f"Nothing was pruned: {pruner} has not wanted to stop any of {trained:,} trainings. "
+        f"Nothing was pruned: {pruner} has not wanted to stop any of {counted(trained, 'training')}. "
         "Pruners decide once ten or more have finished, and stop what is surely beaten."
     )
 
@@ -55,12 +55,12 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
     stopped = len(pruning.of(PRUNED))
     shown = [
         Picture(
-            "pruning-epochs", f"Epochs at which {stopped} trainings were stopped.",
+            "pruning-epochs", f"Epochs at which trainings were stopped ({stopped:,} in all).",
             "When trainings were stopped, and when decisions were overruled.",
             partial(pictures.draw_epochs, pruning),
         ),
         Picture(
-            "pruning-curves", f"Learning curves; {stopped} end at the epoch at which they were stopped.",
+            "pruning-curves", f"Learning curves; of those that were stopped ({stopped}), up to that epoch.",
             f"Triangles: the epoch of the decision. Vertical: {pruning.shown.title}: {pruning.shown.source}.",
             partial(pictures.draw_cuts, pictures.cuts(result, pruning)),
         ),
@@ -70,7 +70,7 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
             of_cost = pictures.plane(result, pruning, cost)
             shown.append(
                 Picture(
-                    f"pruning-{cost}", f"{stopped} stopped trainings by {of_cost.x.label} and error.",
+                    f"pruning-{cost}", f"{counted(stopped, 'stopped training')} by {of_cost.x.label} and error.",
                     "Lines lead from the error at the epoch of the decision to the final one that was predicted. What "
                     "was stopped left of the front, or below it, would have been a loss.",
                     partial(pictures.draw_plane, of_cost),
@@ -107,7 +107,10 @@ def _account_table(account: Account, epochs: int) -> Table:
         ("epochs not run", f"{account.saved:,}", f"{account.saved_seconds:,.1f}"),
         ("epochs of controls after the decision", f"{account.spent:,}", ""),
     ]
-    note = f"A whole training has {epochs} epochs. What was not run would have taken as long as the trial's own epochs."
+    note = (
+        f"A whole training has {counted(epochs, 'epoch')}. What was not run would have taken as long as the trial's "
+        "own epochs."
+    )
     return Table(("", "number", "seconds"), tuple(rows), numbers=(1, 2), title="What it saved", notes=(note,))
 
 
@@ -202,9 +205,10 @@ def words(pruning: Pruning) -> tuple[str, ...]:
 
 
 def _saved(account: Account, pruners: tuple[str, ...]) -> str:
+    run_or_not = counted(account.epochs + account.saved, "epoch")
     told = (
-        f"{' and '.join(pruners)} stopped {account.stopped:,} of {account.trainings:,} trainings. {account.saved:,} of "
-        f"{account.epochs + account.saved:,} epochs were not run ({account.share:.0%}), about "
+        f"{' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
+        f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %), about "
         f"{account.saved_seconds:,.0f} s beside {account.seconds:,.0f} s of training."
     )
     if account.outbid:
@@ -216,10 +220,14 @@ def _saved(account: Account, pruners: tuple[str, ...]) -> str:
         told += f" {account.thawed:,} went on later, from their checkpoint."
     if account.controls:
         told += (
-            f" {account.controls:,} decisions were overruled at random, to learn what the others are worth; that took "
-            f"{account.spent:,} epochs."
+            f" {counted(account.controls, 'decision')} {_were(account.controls)} overruled at random, to learn what "
+            f"the others are worth; that took {counted(account.spent, 'epoch')}."
         )
     return told
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _lost(pruning: Pruning) -> str:
@@ -230,7 +238,7 @@ def _lost(pruning: Pruning) -> str:
             "hundred could be missing from the front, or half of them."
         )
     told = (
-        f"{arm.nondominated.hits:,} of {arm.nondominated.n:,} overruled trainings ended non-dominated (95 %: "
+        f"{arm.nondominated.hits:,} of {counted(arm.nondominated.n, 'overruled training')} ended non-dominated (95 %: "
         f"{percent(arm.nondominated.interval[0])} to {percent(arm.nondominated.interval[1])}), and that share of the "
         "stopped ones may be missing from the front"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_moo.cli.options import Commands, add_storage, load, print_json
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 
 _FINISHED = 100
 
@@ -109,11 +110,11 @@ def audited(names: list[str], quantile: float | None) -> list[Any]:
 def _print(document: dict[str, Any]) -> None:
     if "table" in document:
         judged = document["pruners"][0]["judged"]
-        print(f"{document['table']}: fitted to {document['fitted_to']} rows, judged on the other {judged}\n")
+        print(f"{document['table']}: fitted to {counted(document['fitted_to'], 'row')}, judged on the other {judged}\n")
     else:
         print(
             f"{document['study']}: {document['complete']} complete trainings, each judged by all others; "
-            f"{document['pruned']} that were pruned are not among them\n"
+            f"{counted(document['pruned'], 'pruned training')} beside them\n"
         )
     print_audits(document["pruners"], document["unit"])
     if arm := document.get("control_arm"):
@@ -126,12 +127,14 @@ def _print(document: dict[str, Any]) -> None:
 def print_audits(audits: list[dict[str, Any]], unit: str) -> None:
     """A line a pruner; the regret of errors that are fractions is shown in points."""
     scale, shown = (100, "points") if unit == "fraction" else (1, unit)
-    regret = f"regret ({shown})"
-    print(f"{'pruner':<12} {'stopped':>8} {'epochs saved':>13} {'front lost':>11} {'volume lost':>12} {regret:>16}")
+    regret, width = f"regret ({shown})", max(12, *(len(row["pruner"]) for row in audits))
+    print(
+        f"{'pruner':<{width}} {'stopped':>8} {'epochs saved':>13} {'front lost':>11} {'volume lost':>12} {regret:>16}"
+    )
     for row in audits:
         regret = "-" if row["regret_lost"] is None else f"{scale * row['regret_lost']:.2f}"
         lost = f"{row['front_lost']} of {row['front']}"
         print(
-            f"{row['pruner']:<12} {row['stopped']:>8} {row['saved']:>13.1%} {lost:>11} "
+            f"{row['pruner']:<{width}} {row['stopped']:>8} {row['saved']:>13.1%} {lost:>11} "
             f"{row['hypervolume_lost']:>12.2%} {regret:>16}"
         )

@@ -6,6 +6,8 @@ import argparse
 
 from nas_moo.cli.options import Commands, add_limits, add_study, load, print_json, read_limits
 
+_MOST_TIES = 12  # that are listed
+
 
 def add(commands: Commands) -> None:
     """Describe the command."""
@@ -31,12 +33,15 @@ def run(parsed: argparse.Namespace) -> int:
     from nas_moo.cli.display import interval_text
 
     print(f"{choice.id}  {'' if choice.feasible else '(breaks a limit) '}{choice.reason}")
-    models = [("chosen", choice.id), ("runner-up", choice.runner_up), *(("tied", tie) for tie in choice.ties)]
+    shown = choice.ties[:_MOST_TIES]
+    models = [("chosen", choice.id), ("runner-up", choice.runner_up), *(("tied", tie) for tie in shown)]
     for role, model in models:
         if model is not None:
             row = result.find(model)
             told = "   ".join(f"{o.name} {interval_text(row, o.name, o.unit)}" for o in result.objectives)
             print(f"  {role:<9}  {model}  {told}")
+    if len(choice.ties) > len(shown):
+        print(f"  and {len(choice.ties) - len(shown)} more that are tied (--json lists them)")
     if choice.ties:
         print("  tied: distinguishably worse in no objective; what looks worse lies inside the intervals")
     return 0

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas_moo.measurement import format_quantity
+from nas_moo.measurement import counted, format_quantity
 from nas_moo.pareto import nondominated
 from nas_moo.samplers.grid import duration
 from nas_moo.study.progress import Event
@@ -38,6 +38,7 @@ class Display:
         self._front: list[tuple[str, list[float]]] = []
         self._muted = False
         self._begun, self._first_done, self._counts = time.monotonic(), 0, dict[str, int]()
+        self._waited = 0.0  # for others on the device, which says nothing of how long trainings take
 
     def __enter__(self) -> Display:
         if self._live is not None:
@@ -55,7 +56,7 @@ class Display:
         if event["event"] == "start":
             self._first_done = event["done"]
             begun = "Goes on with" if event["done"] else "Begins"
-            self._line(f"{begun} study {event['study']}: {event['done']} of {event['asked']} trainings done")
+            self._line(f"{begun} study {event['study']}: {event['done']} of {counted(event['asked'], 'training')} done")
         elif event["event"] in _TEXTS:
             if text := _TEXTS[event["event"]](event):
                 self._line(text)
@@ -64,7 +65,7 @@ class Display:
         elif event["event"] == "contended":
             self._line(
                 f"Something else used the device: the reference network moved by {event['drift']:+.1%}; the latencies "
-                f"of the last {len(event['networks'])} networks are marked, and were measured again"
+                f"of {counted(len(event['networks']), 'network')} are marked, and were measured again"
             )
         elif event["event"] == "end":
             reached = "The time limit is reached: " if event["out_of_time"] else ""
@@ -74,6 +75,7 @@ class Display:
             self._trial(event)
 
     def _trial(self, event: Event) -> None:
+        self._waited += event["seconds_waiting"]
         self._counts[event["state"]] = self._counts.get(event["state"], 0) + 1
         if event["state"] == "complete":
             self._add(event["id"], [event["values"][name] for name, _ in self._objectives])
@@ -96,7 +98,7 @@ class Display:
         self._front = [entry for entry, kept in zip(grown, keep, strict=True) if kept]
 
     def _table(self) -> Table:
-        table = Table(title=f"front so far: {len(self._front)} models", title_justify="left")
+        table = Table(title=f"front so far: {counted(len(self._front), 'model')}", title_justify="left")
         table.add_column("model")
         for name, _ in self._objectives:
             table.add_column(name, justify="right")
@@ -109,14 +111,14 @@ class Display:
 
     def _status(self, event: Event) -> str:
         counts = ", ".join(f"{n} {state}" for state, n in sorted(self._counts.items()))
-        return f"{event['done']} of {event['asked']} trainings ({counts})   {self._time(event)}"
+        return f"{event['done']} of {counted(event['asked'], 'training')} ({counts})   {self._time(event)}"
 
     def _time(self, event: Event) -> str:
         elapsed = time.monotonic() - self._begun
-        here = event["done"] - self._first_done
+        working, here = max(elapsed - self._waited, 0.0), event["done"] - self._first_done
         if not here or event["done"] >= event["asked"]:
             return f"{duration(elapsed)}"
-        return f"{duration(elapsed)}, about {duration(elapsed / here * (event['asked'] - event['done']))} to go"
+        return f"{duration(elapsed)}, about {duration(working / here * (event['asked'] - event['done']))} to go"
 
     def _line(self, text: str) -> None:
         if self._live is not None:
@@ -158,7 +160,9 @@ def _caveats(caveats: Sequence[str]) -> str:
 def print_front(result: StudyResult) -> None:
     """The front as a table on standard output."""
     front = result.front()
-    table = Table(title=f"Pareto front of {result.name}: {len(front)} of {len(result.complete)} complete models")
+    table = Table(
+        title=f"Pareto front of {result.name}: {len(front)} of {counted(len(result.complete), 'complete model')}"
+    )
     table.add_column("model", no_wrap=True)
     for o in result.objectives:
         table.add_column(o.name, justify="right", no_wrap=True)

@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--architecture",
         metavar="FILE",
-        help="JSON or CSV of one architecture of the space, such as `show --json` prints",
+        help="JSON or CSV of one architecture of the space: `nas-moo show STUDY --model ID --json > FILE` writes one",
     )
     parser.add_argument(
         "--data", metavar="DATA", help=f"with --space: gives the input's shape and the classes (default: {_DATA})"
@@ -154,7 +154,8 @@ def _from_space(parsed: argparse.Namespace) -> tuple[dict[str, Any], nn.Module, 
         raise UserInputError(
             "a space is no network yet",
             value=parsed.space,
-            do="Give --architecture FILE: its genes and values as JSON.",
+            do="Give --architecture FILE: genes and values as JSON. `nas-moo show STUDY --model ID --json > FILE` "
+            "writes one.",
         )
     if len(parsed.input) > 1:
         raise UserInputError(
@@ -197,7 +198,7 @@ def _architecture(file: str, genome: Genome) -> Architecture:
         raise UserInputError(
             f"there are {len(found)} architectures in this, and one can be counted",
             value=file,
-            do="Give a file of one, such as `nas-moo show STUDY --model ID --json` prints.",
+            do="Give a file of one, such as `nas-moo show STUDY --model ID --json > FILE` writes.",
         )
     return found[0]
 

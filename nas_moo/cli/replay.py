@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_moo.cli.options import Commands, add_json, print_json
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 
 if TYPE_CHECKING:
     from nas_moo.replay.pruning import Pruning
@@ -136,8 +137,8 @@ def _pruning(arm: Arm, table: RecordedTable) -> Pruning | None:
     if pruner.caution:
         print(f"{arm.pruner}: {pruner.caution}", file=sys.stderr)
     if arm.pruner == "front" and len(table.epochs) < FEWEST_POINTS:
-        told = f"{len(table.epochs)} points are no curve: front compares errors of the same epoch, without a quantile"
-        print(told, file=sys.stderr)
+        told = f"{counted(len(table.epochs), 'point')} {'is' if len(table.epochs) == 1 else 'are'} no curve"
+        print(f"{told}: front compares errors of the same epoch, without a quantile", file=sys.stderr)
     return Pruning(pruner, arm.quantile, arm.control_share, arm.thaw)
 
 
@@ -190,7 +191,7 @@ def _count(parsed: argparse.Namespace, name: str, default: int) -> int:
 def _print_scores(document: dict[str, Any]) -> None:
     about, fulls = document["judge"], document["fulls"]
     print(
-        f"{document['sampler']} on {about['table']}, {document['seeds']} seeds: median (quartiles)\n"
+        f"{document['sampler']} on {about['table']}, {counted(document['seeds'], 'seed')}: median (quartiles)\n"
         f"regret in error points over {about['budgets']} budgets of {about['budget_cost']}, "
         f"scored on {about['scored_on']} error\n\n{'fulls':>6}  {'regret':>20}  {'hypervolume':>22}"
     )
@@ -212,9 +213,9 @@ def _print_pruning(pruner: str, told: dict[str, Any]) -> None:
     for line in (
         f"{pruner}: of {told['trained']:.0f} trainings {told['pruned']:.0f} were given up for good and "
         f"{told['thawed']:.0f} went on later (means)",
-        f"{wrong['hits']} of {wrong['n']} controls are non-dominated ({wrong['low']:.1%} to {wrong['high']:.1%}); of "
-        f"all that was stopped, {truth['hits']} of {truth['n']} are",
-        f"{covered['hits']} of {covered['n']} intervals hold the truth",
+        f"{wrong['hits']} of {counted(wrong['n'], 'control')} ended non-dominated ({wrong['low']:.1%} to "
+        f"{wrong['high']:.1%}); of all that was stopped, {truth['hits']} of {truth['n']} would have",
+        f"{covered['hits']} of {counted(covered['n'], 'interval')} hold the truth",
         f"{told['true_front_pruned']:.1%} of the true front were given up",
     ):
         print(line)

@@ -63,7 +63,7 @@ def add(commands: Commands) -> None:
         "--batch", type=int, default=1, metavar="N", help="examples in a timed pass (default: %(default)s)"
     )
     how.add_argument(
-        "--precision", metavar="SHARE", help="of latencies, such as 1%%; up to 10 s a network (default: 2%% or 0.3 s)"
+        "--precision", metavar="SHARE", help="of latencies, 0.1%% to 20%%; up to 10 s a network (default: 2%% or 0.3 s)"
     )
     how.add_argument("--cold-cache", action="store_true", help="time with the device's caches emptied before each call")
     how.add_argument(

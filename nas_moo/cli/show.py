@@ -40,6 +40,7 @@ def run(parsed: argparse.Namespace) -> int:
         )
         return 0
     from nas_moo.cli.display import interval_text
+    from nas_moo.measurement import counted
 
     where = ", on the front" if row["front"] else ""
     where += "" if row.isna()["continues"] else f", goes on with trial {row['continues']}"
@@ -56,5 +57,5 @@ def run(parsed: argparse.Namespace) -> int:
         print(f"  {'':<16} {m['method']}")
     if not curve.empty:
         errors = ", ".join(f"{e:.4g}" for e in curve["error"])
-        print(f"\nCurve over {len(curve)} epochs\n  {errors}")
+        print(f"\nCurve over {counted(len(curve), 'epoch')}\n  {errors}")
     return 0

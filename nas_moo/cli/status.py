@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from nas_moo.cli.options import Commands, add_study, print_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas_moo.pruners.control import ControlReport
+
+_SHORTEST_WAIT_S = 0.5  # that is told: who shares a device with nobody waits some milliseconds for its turn, too
 
 
 def add(commands: Commands) -> None:
@@ -20,15 +29,15 @@ def add(commands: Commands) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Run the command."""
-    from nas_moo.hindsight import controls
+    from nas_moo.hindsight import controls, pruned_for_good
     from nas_moo.study.database import default_storage
     from nas_moo.study.liveness import live_workers
     from nas_moo.study.storage import Storage
 
     study = Storage(default_storage(parsed.storage)).open(parsed.study)
     result, workers = study.result(), live_workers(study)
-    counts = result.trials.groupby(["state", "kind"]).size().reset_index(name="trials")
-    outcomes = counts.to_dict(orient="records")
+    outcomes = _outcomes(result.trials, set(pruned_for_good(result)["number"]))
+    waited = result.trials["seconds_waiting"].sum() if "seconds_waiting" in result.trials else 0.0
     pruning = controls(result)
     document = {
         "study": result.name,
@@ -37,6 +46,7 @@ def run(parsed: argparse.Namespace) -> int:
         "outcomes": outcomes,
         "front": int(result.trials["front"].sum()),
         "seconds": float(result.trials["seconds"].sum()),
+        "seconds_waiting": float(waited),
         "pruning": None if pruning is None else pruning.to_dict(),
         "workers": workers,
         "log": str(study.folder / "log.jsonl"),
@@ -44,11 +54,29 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(document)
         return 0
-    state = f"{len(workers)} at work" if workers else "nobody is at work"
-    print(f"{result.name}: {document['trained']} of {document['asked']} trainings done, {state}")
-    for outcome in outcomes:
+    _print(document, pruning)
+    return 0
+
+
+def _outcomes(trials: pd.DataFrame, for_good: set[int]) -> list[dict[str, Any]]:
+    """What became of the trials; of pruned ones also how many another trial has gone on with to an end."""
+    rows = []
+    for (state, kind), group in trials.groupby(["state", "kind"]):
+        went_on = len(set(group["number"]) - for_good) if state == "pruned" else 0
+        rows.append({"state": state, "kind": kind, "trials": len(group), "went_on": went_on})
+    return rows
+
+
+def _print(document: Mapping[str, Any], pruning: ControlReport | None) -> None:
+    from nas_moo.measurement import counted
+    from nas_moo.samplers.grid import duration
+
+    state = f"{len(document['workers'])} at work" if document["workers"] else "nobody is at work"
+    print(f"{document['study']}: {document['trained']} of {counted(document['asked'], 'training')} done, {state}")
+    for outcome in document["outcomes"]:
         kind = f" ({outcome['kind']})" if outcome["kind"] else ""
-        print(f"  {outcome['trials']:>5} {outcome['state']}{kind}")
+        later = f", of which {outcome['went_on']} went on" if outcome["went_on"] else ""
+        print(f"  {outcome['trials']:>5} {outcome['state']}{kind}{later}")
     print(f"  {document['front']:>5} on the front")
     if pruning is not None:
         hits, n, (low, high) = pruning.nondominated.hits, pruning.nondominated.n, pruning.nondominated.interval
@@ -57,6 +85,7 @@ def run(parsed: argparse.Namespace) -> int:
             if n
             else "so nobody knows what was lost"
         )
-        print(f"  {n:>5} decisions to prune overruled, {told}")
-    print(f"Spent {document['seconds']:.0f} s in trials; log: {document['log']}")
-    return 0
+        print(f"  {n:>5} {'decision' if n == 1 else 'decisions'} to prune overruled, {told}")
+    waited = document["seconds_waiting"]
+    waiting = f", of which {duration(waited)} waiting for the device" if waited >= _SHORTEST_WAIT_S else ""
+    print(f"Spent {duration(document['seconds'])} in trials{waiting}; log: {document['log']}")

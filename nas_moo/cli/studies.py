@@ -60,6 +60,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _delete(storage: Storage, parsed: argparse.Namespace) -> int:
+    from nas_moo.measurement import counted
     from nas_moo.study.liveness import live_workers
 
     name = parsed.delete
@@ -69,7 +70,9 @@ def _delete(storage: Storage, parsed: argparse.Namespace) -> int:
     if not parsed.yes:
         if not sys.stdin.isatty():
             raise UserInputError("nobody is there to confirm", value=f"--delete {name}", do="Add --yes.")
-        answer = input(f"Delete {name} with {len(study.trials())} trials, its weights and its log? Type its name: ")
+        answer = input(
+            f"Delete {name} with {counted(len(study.trials()), 'trial')}, its weights and its log? Type its name: "
+        )
         if answer.strip() != name:
             raise UserInputError("the name does not match; nothing was deleted", value=answer, do=f"Type {name}.")
     storage.delete(name)

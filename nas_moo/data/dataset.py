@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +171,7 @@ def _check_part(part: str, x: NDArray[np.float32], y: NDArray[np.int64]) -> None
     bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
     if bad.size:
         raise UserInputError(
-            f"{bad.size} {part} example(s) hold NaN or infinity",
+            f"{counted(bad.size, f'{part} example')} with NaN or infinity",
             value=f"first at index {bad[0]}",
             do="Remove or impute them.",
         )

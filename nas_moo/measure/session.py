@@ -15,7 +15,7 @@ from nas_moo.errors import MachineError, NasMooError, UnknownNameError, UserInpu
 from nas_moo.lease import Lease
 from nas_moo.measure.front import Finalist, FrontFile
 from nas_moo.measure.records import FORMAT, Round, combine
-from nas_moo.measurement import Measurement, format_quantity
+from nas_moo.measurement import Measurement, counted, format_quantity
 from nas_moo.objectives.latency import MODES, Latency
 from nas_moo.objectives.modes import EAGER, GRAPH, ModeError
 from nas_moo.objectives.reference import EVERY, Drift, Reference
@@ -101,7 +101,7 @@ def run(front: FrontFile, session: Session, say: Say = lambda text: None) -> Ite
         order.shuffle(pairs)
         for begin in range(0, len(pairs), EVERY):
             _interval(front, session, state, pairs[begin : begin + EVERY], reference, lease)
-        say(f"round {number + 1} of {session.rounds}: {len(pairs)} timings")
+        say(f"round {number + 1} of {session.rounds}: {counted(len(pairs), 'timing')}")
     for finalist in front.finalists:
         for latency in latencies:
             yield _line(front, finalist, latency.name, state)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from nas_moo.device import CONTENTION_LIMIT, fingerprint, measurement_key
 from nas_moo.errors import SpaceError, UserInputError
-from nas_moo.identity import MeasurementKey
+from nas_moo.identity import MeasurementKey, is_same_key
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.nvidia import GpuState, compute_processes, foreign, gpu_state
 from nas_moo.objectives.modes import COMPILED, EAGER, GRAPH, Mode, ModeError
@@ -94,7 +94,7 @@ class Latency:
 
     def is_same(self, candidate: Candidate, known: Measurement) -> bool:
         """Whether a stored measurement is what ``measure`` would give: the whole key is the same."""
-        return known.details.get("key") == self.key_of(candidate).to_dict()
+        return is_same_key(known.details.get("key"), self.key_of(candidate).to_dict())
 
     def key_of(self, candidate: Candidate) -> MeasurementKey:
         """What a measurement of this candidate stands under."""

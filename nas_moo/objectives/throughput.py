@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nas_moo.errors import SpaceError, UserInputError
+from nas_moo.identity import is_same_key
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.modes import EAGER, GRAPH
@@ -83,8 +84,9 @@ class Throughput:
         """Whether a stored measurement is what ``measure`` would give."""
         told = known.details.get("key")
         key = self.latency.key_of(candidate).to_dict()
-        same_but_batch = told is not None and {**told, "batch": key["batch"]} == key
-        return same_but_batch and (self.limit_ms is not None or told == key)
+        if told is not None and self.limit_ms is not None:  # the batch was found, not given
+            told = {**told, "batch": key["batch"]}
+        return is_same_key(told, key)
 
     def measure(self, candidate: Candidate) -> Measurement:
         """The time of a call over its examples, with its 95 % interval.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import format_quantity
 from nas_moo.pareto import Array
 
 
@@ -22,12 +23,14 @@ class FinishedCurves:
         curves: Validation error after each, shape (n, points); the last is the final one.
         low: Lower ends of the intervals of the costs known before training, shape (n, costs).
         high: Upper ends; equal to ``low`` where a cost is exact.
+        unit: Of the error, for reasons; plain numbers without one.
     """
 
     epochs: Array
     curves: Array
     low: Array
     high: Array
+    unit: str = ""
 
     def __post_init__(self) -> None:
         _check_epochs(self.epochs)
@@ -66,7 +69,11 @@ class FinishedCurves:
 
     def among(self, places: NDArray[np.intp]) -> FinishedCurves:
         """Those at some places."""
-        return FinishedCurves(self.epochs, self.curves[places], self.low[places], self.high[places])
+        return FinishedCurves(self.epochs, self.curves[places], self.low[places], self.high[places], self.unit)
+
+    def told(self, error: float) -> str:
+        """An error as a person reads it."""
+        return format_quantity(error, self.unit, 4) if self.unit else f"{error:.4g}"
 
 
 @dataclass(frozen=True)

@@ -110,10 +110,11 @@ class FrontRule:
         bound, best = self.model.error(log + self.worst * spread), float(self._final[rival])
         seen |= {"predicted": self.model.error(log), "spread": spread, "bound": bound}
         seen |= {"rival": rival, "rival_error": best}
+        least, beaten = self.finished.told(bound), self.finished.told(best)
         if bound <= best:
-            return Verdict(False, f"it may end at {bound:.4g}; the best as cheap has {best:.4g}", seen)
+            return Verdict(False, f"it may end at {least}; the best as cheap has {beaten}", seen)
         return Verdict(
-            True, f"it ends at {bound:.4g} at best, and a finished training at costs no higher has {best:.4g}", seen
+            True, f"it ends at {least} at best, and a finished training at costs no higher has {beaten}", seen
         )
 
 

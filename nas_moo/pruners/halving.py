@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nas_moo.measurement import counted
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Verdict, check_curve
 from nas_moo.pruners.curves import CurveModel
@@ -72,7 +73,7 @@ class HalvingRule:
             return Verdict(False, "the error is among the better half of the finished trainings", seen)
         return Verdict(
             True,
-            f"error {curve[-1]:.4g} after {epochs[point]:g} epochs is in the worse half of the finished trainings "
-            f"(above {bound:.4g})",
+            f"error {self.finished.told(curve[-1])} after {counted(epochs[point], 'epoch')} is in the worse half of "
+            f"the finished trainings (above {self.finished.told(bound)})",
             seen | expected(self._model, curve, low, high),
         )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from nas_moo.measurement import counted
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Verdict, check_curve
 from nas_moo.pruners.curves import CurveModel
@@ -61,10 +62,11 @@ class MedianRule:
         bound, best = float(self._medians[point]), float(curve.min())
         seen["threshold"] = bound
         if best <= bound:
-            return Verdict(False, f"the lowest error, {best:.4g}, is within the median of the finished trainings", seen)
+            told = f"the lowest error, {self.finished.told(best)}, is within the median of the finished trainings"
+            return Verdict(False, told, seen)
         return Verdict(
             True,
-            f"the lowest error after {epochs[point]:g} epochs, {best:.4g}, is above the median of the finished "
-            f"trainings, {bound:.4g}",
+            f"the lowest error after {counted(epochs[point], 'epoch')}, {self.finished.told(best)}, is above the "
+            f"median of the finished trainings, {self.finished.told(bound)}",
             seen | expected(self._model, curve, low, high),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Verdict, check_curve
 from nas_moo.pruners.curves import LEAST, CurveModel
@@ -77,11 +78,13 @@ class RankRule:
         best = float(self._by_point[point][rival])
         seen |= {"rival": rival, "rival_error": best} | expected(self._model, curve, low, high)
         if curve[-1] <= best + self.margin * abs(best):
-            return Verdict(False, f"no finished training as cheap was {self.margin:.0%} better at this epoch", seen)
+            return Verdict(
+                False, f"no finished training as cheap was {100 * self.margin:.0f} % better at this epoch", seen
+            )
         return Verdict(
             True,
-            f"error {curve[-1]:.4g} after {epochs[point]:g} epochs, where a finished training at costs no higher had "
-            f"{best:.4g}: more than {self.margin:.0%} better",
+            f"error {self.finished.told(curve[-1])} after {counted(epochs[point], 'epoch')}, where a finished training "
+            f"at costs no higher had {self.finished.told(best)}: more than {100 * self.margin:.0f} % better",
             seen,
         )
 

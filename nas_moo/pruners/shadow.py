@@ -19,6 +19,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
 from nas_moo.errors import UnknownNameError, UserInputError
+from nas_moo.measurement import counted
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Verdict, check_curve
 from nas_moo.pruners.curves import CurveModel
@@ -92,7 +93,7 @@ class ShadowRule:
         if not stop or len(curve) == len(epochs):
             return Verdict(False, f"{name} of Optuna lets it go on", seen)
         seen |= expected(CurveModel(self.finished), curve, low, high)
-        return Verdict(True, f"{name} of Optuna stops it after {epoch:g} epochs", seen)
+        return Verdict(True, f"{name} of Optuna stops it after {counted(epoch, 'epoch')}", seen)
 
 
 def load_optuna(name: str) -> OptunaPruner:

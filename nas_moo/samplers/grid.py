@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture, Genome
+from nas_moo.measurement import counted
 from nas_moo.samplers.base import GenomeSampler
 from nas_moo.samplers.distributions import SpaceExhaustedError, parameters
 
@@ -57,7 +58,7 @@ def check_grid_ends(points: int, trials: int, seconds_per_trial: Callable[[], fl
     if points <= trials and time_limit is None:
         return
     one = seconds_per_trial()
-    needed = f"{points:,} points x {one:.2g} s measured for one = {duration(points * one)}"
+    needed = f"{counted(points, 'point')} x {one:.2g} s measured for one = {duration(points * one)}"
     if points > trials:
         raise UserInputError(
             f"this grid cannot end within the trials allowed: {needed}",

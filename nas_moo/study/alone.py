@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from nas_moo.genome import Architecture
-from nas_moo.lease import Lease, Share
-from nas_moo.measurement import Measurement
+from nas_moo.lease import Lease, Share, TimeLimitReachedError
+from nas_moo.measurement import Measurement, counted
 from nas_moo.objectives import Objective
 from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.reference import EVERY, Drift, Reference
@@ -37,8 +38,9 @@ class Alone:
         setup: Of the search.
         repeat: Builds and measures a network again, after the reference has moved; None watches nothing.
         tell: Is handed each contention.
+        say: Is told for whom a timing waits, and what was not watched.
         seen: Is handed each timing of the reference.
-        say: Is told for whom a timing waits.
+        deadline: When the search's time is over, by ``time.monotonic``.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Alone:
         tell: Callable[[Contention], None] = lambda found: None,
         say: Callable[[str], None] = lambda text: None,
         seen: Callable[[ReferenceTime], None] = lambda time: None,
+        deadline: float | None = None,
     ) -> None:
         latencies = [latency for o in setup.objectives if (latency := _latency(o)) is not None]
-        self.lease = Lease(setup.device, say=say)
+        self.lease = Lease(setup.device, deadline=deadline, say=say)
         self._reference = Reference(latencies[0]) if latencies and repeat is not None else None
-        self._repeat, self._tell, self._seen = repeat, tell, seen
+        self._repeat, self._tell, self._say, self._seen = repeat, tell, say, seen
         self._before_ms: float | None = None
         self._timed: list[Timed] = []
         self._share: Share | None = None
@@ -63,6 +66,7 @@ class Alone:
 
         Raises:
             MachineError: others hold it for longer than the lease's time-out.
+            TimeLimitReachedError: they hold it until the search's time is over.
         """
         with ExitStack() as stack:
             with record.stage("waiting"):
@@ -79,9 +83,16 @@ class Alone:
                     self._look()
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """Use the device together with others who train."""
-        with self.lease.shared() as self._share:
+    def training(self, record: TrialRecord) -> Iterator[None]:
+        """Use the device together with others who train.
+
+        Raises:
+            MachineError: others time on it for longer than the lease's time-out.
+            TimeLimitReachedError: they do until the search's time is over.
+        """
+        with ExitStack() as stack:
+            with record.stage("waiting"):
+                self._share = stack.enter_context(self.lease.shared())
             try:
                 yield
             finally:
@@ -93,10 +104,22 @@ class Alone:
             self._share.pause()
 
     def close(self) -> None:
-        """The search ends: time the reference once more."""
-        if self._timed:
+        """The search ends: time the reference once more, unless its time is over."""
+        if self._timed and not self._has_looked():
+            self._say(
+                "The time is over before the reference network was timed again: nothing tells whether anything else "
+                f"used the device during the last {counted(len(self._timed), 'timing')}"
+            )
+
+    def _has_looked(self) -> bool:
+        if time.monotonic() >= self.lease.deadline:
+            return False
+        try:
             with self.lease.alone():
                 self._look()
+        except TimeLimitReachedError:
+            return False
+        return True
 
     def _look(self) -> None:
         """Time the reference; where it has moved, the models since are marked and measured again."""

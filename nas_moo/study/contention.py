@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from nas_moo.evaluation import Evaluation
 from nas_moo.measurement import Measurement
@@ -13,6 +13,7 @@ from nas_moo.measurement import Measurement
 CONTENDED = "nas_moo:contended:"  # and a name of its own for each, so that no worker writes over another's
 REFERENCE = "nas_moo:reference:"  # and the worker: the times that it took of the reference network
 CAVEAT = "contended"
+Repeats: TypeAlias = Mapping[tuple[str, str, float], Measurement | None]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,20 @@ def reference_times(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
 def read_contentions(attributes: Mapping[str, Any]) -> list[Contention]:
     """Those that a study's attributes hold."""
     return [Contention.from_dict(v) for key, v in attributes.items() if key.startswith(CONTENDED)]
+
+
+def repeats(contentions: Iterable[Contention]) -> Repeats:
+    """What was measured again, by the objective, the network and the value that is in doubt."""
+    return {(d.objective, d.network, d.first): d.again for c in contentions for d in c.doubts}
+
+
+def sound(objective: str, network: str, measurement: Measurement, doubted: Repeats) -> Measurement | None:
+    """The measurement, or what took its place where it is in doubt; None where nothing did."""
+    found: Measurement | None = measurement
+    left = len(doubted)  # a repeat can be in doubt, too, and one of the same value must not lead round in circles
+    while found is not None and left and (key := (objective, network, found.value)) in doubted:
+        found, left = doubted[key], left - 1
+    return found
 
 
 def marked(evaluation: Evaluation, contentions: Iterable[Contention]) -> Evaluation:

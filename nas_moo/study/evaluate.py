@@ -7,14 +7,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from torch import nn
 
 from nas_moo.choose import limit_units
-from nas_moo.errors import NasMooError, UserInputError
+from nas_moo.errors import CorruptError, NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
+from nas_moo.lease import TimeLimitReachedError
 from nas_moo.measurement import Measurement, format_quantity, surely_at_least
 from nas_moo.objectives import Candidate, Conditioned, Objective, Stage
 from nas_moo.objectives import candidate as candidates
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
 BEFORE_TRAINING: tuple[Stage, ...] = ("static", "device")
 KnownMeasurements = dict[tuple[str, str], Measurement]
 Referee: TypeAlias = Callable[[TrialRecord, Epoch], Outcome | None]
-
-
-class TimeLimitReachedError(Exception):
-    """The search's time is over; the trial is interrupted between two epochs."""
 
 
 class TrialError(Exception):
@@ -57,7 +55,7 @@ def evaluate(
         record: Of the running trial.
         setup: Of the search.
         known: Measurements before training by objective and network digest; added to.
-        out_of_time: Asked after each epoch.
+        out_of_time: Asked before the training, and after each of its epochs.
         alone: The worker's time on the device.
         referee: Asked after each epoch but the last; an outcome that it gives ends the training.
 
@@ -66,7 +64,7 @@ def evaluate(
         are folds).
 
     Raises:
-        TimeLimitReachedError: between two epochs.
+        TimeLimitReachedError: before the training, between two epochs, or waiting for the device.
         MachineError: others hold the device for too long.
     """
     try:
@@ -78,7 +76,9 @@ def evaluate(
             return _screened(record, setup, broken), None
         if not setup.trained_objectives:
             return Outcome("complete"), None
-        with alone.training():
+        if out_of_time():  # measuring took, or waited for, what was left
+            raise TimeLimitReachedError
+        with alone.training(record):
             return _train(record, setup, candidate, out_of_time, alone, referee)
     except TrialError as error:
         return _failed(error), None
@@ -230,7 +230,8 @@ def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
     space, architecture = setup.space.space, record.architecture
     with _step(record, "build"):
         recipe = setup.space.recipe(architecture)
-    epochs = train_folds(
+    trained = partial(
+        train_folds,
         lambda: space.build(architecture, setup.dataset.input_shape, setup.dataset.n_classes),
         lambda parameters: space.optimizer(architecture, parameters),
         recipe,
@@ -238,16 +239,26 @@ def _epochs(record: TrialRecord, setup: Setup, alone: Alone) -> Iterator[Epoch]:
         epochs=setup.epochs,
         seed=training_seed(setup.options.seed, architecture),
         device=setup.device,
-        resume=None if record.continues is None else record.continues.snapshots or None,
     )
+    snapshots = record.continues.snapshots if record.continues is not None else ()
+    epochs = trained(resume=snapshots or None)
     while True:
         with _step(record, "training", trained=True):
-            epoch = next(epochs, None)
+            try:
+                epoch = next(epochs, None)
+            except CorruptError as error:
+                if not snapshots:
+                    raise
+                record.begin_anew(str(error))
+                snapshots, epochs = (), trained()
+                epoch = next(epochs, None)
+        snapshots = ()  # they fit, or are not used
         if epoch is None:
             return
         yield epoch
-        with record.stage("waiting"):
-            alone.pause()
+        if epoch.number < setup.epochs:  # what is trained to its end waits for nobody, and cannot be lost by that
+            with record.stage("waiting"):
+                alone.pause()
 
 
 def _epoch_record(epoch: Epoch, measured: Measurement) -> EpochRecord:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_moo.genome import Architecture
+from nas_moo.measurement import Measurement
+from nas_moo.study.contention import Repeats, read_contentions, repeats, sound
 from nas_moo.study.evaluate import KnownMeasurements, violations
 from nas_moo.study.record import read_judgement, read_measurements, read_outcome
 from nas_moo.study.storage import StoredStudy
@@ -22,7 +24,8 @@ class History:
         postponed: Pruned trials that nobody has gone on with to another end, by their digest.
         controls: How many trials a pruner would have stopped, and was overruled.
         running: Of all workers.
-        measured: What is known before training, by objective and network.
+        measured: What is known before training, by objective and network; of what was taken under contention, what was
+            measured again, or nothing where that failed.
         trained: How many count towards ``--trials``.
         finished: Digests.
 
@@ -41,6 +44,7 @@ class History:
         self.controls = 0
         self.running: list[FrozenTrial] = []
         self.measured: KnownMeasurements = {}
+        self._doubted: Repeats = {}
         self.trained = 0
         self.finished: set[str] = set()
         self.refresh()
@@ -49,10 +53,14 @@ class History:
         """Read what happened since."""
         trials = self._study.trials()
         self.running = [t for t in trials if t.state == TrialState.RUNNING]  # one that waits in a queue is nobody's yet
-        for trial in trials:
-            if trial.state.is_finished() and trial.number not in self._read:
-                self._read.add(trial.number)
-                self._add(trial)
+        fresh = [t for t in trials if t.state.is_finished() and t.number not in self._read]
+        if fresh:
+            self._doubted = repeats(read_contentions(self._study.optuna.user_attrs))
+            for (objective, network), known in list(self.measured.items()):  # of trials that were read before the doubt
+                self._know(objective, network, known)
+        for trial in fresh:
+            self._read.add(trial.number)
+            self._add(trial)
 
     def is_known(self, architecture: Architecture) -> bool:
         """Whether a trial has settled, or is settling, what this architecture is worth."""
@@ -83,4 +91,12 @@ class History:
         if outcome.state == "pruned":
             self.postponed[digest] = trial
         for name, measurement in measurements.items():
-            self.measured[name, trial.user_attrs["network_digest"]] = measurement
+            self._know(name, trial.user_attrs["network_digest"], measurement)
+
+    def _know(self, objective: str, network: str, measurement: Measurement) -> None:
+        """Take a measurement over for later trials of the network, unless it is in doubt."""
+        found = sound(objective, network, measurement, self._doubted)
+        if found is not None:
+            self.measured[objective, network] = found
+        elif self.measured.get((objective, network)) == measurement:
+            del self.measured[objective, network]

@@ -95,7 +95,8 @@ class Judge:
     def _finished(self) -> FinishedCurves:
         n, epochs = len(self.numbers), self._setup.epochs
         low, high = (np.array(ends, dtype=float).reshape(n, len(self._costs)) for ends in (self._low, self._high))
-        return FinishedCurves(np.arange(1.0, epochs + 1), np.array(self._curves).reshape(n, epochs), low, high)
+        curves, unit = np.array(self._curves).reshape(n, epochs), self._setup.trained_objectives[0].unit
+        return FinishedCurves(np.arange(1.0, epochs + 1), curves, low, high, unit)
 
     def _absorb(self) -> bool:
         """Take in the trials that were completed since; whether there are any."""

@@ -45,10 +45,16 @@ def checked_pruner(
     trained = sum(o.stage == "trained" for o in objectives)
     if name == "never":
         raise UserInputError("nothing is pruned here", value="--pruner never", do=f"Leave out {option}.")
+    if not trained:
+        raise UserInputError(
+            "nothing is trained here, so nothing is pruned",
+            value=", ".join(o.name for o in objectives),
+            do=f"Leave out {option}, or add an objective that is trained, such as error.",
+        )
     if trained != 1:
         raise UserInputError(
-            "a training is judged by one objective; here are others than one that need training",
-            value=[o.name for o in objectives if o.stage == "trained"],
+            f"a training is judged by one objective, and here are {trained} that need training",
+            value=", ".join(o.name for o in objectives if o.stage == "trained"),
             do=f"Leave out {option}, or search with one of them.",
         )
     if epochs == 1:

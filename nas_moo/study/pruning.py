@@ -103,17 +103,20 @@ class Pruning:
             **vars(judgement),
         )
 
-    def to_thaw(self) -> FrozenTrial | None:
+    def to_thaw(self, *, nothing_new: bool = False) -> FrozenTrial | None:
         """The pruned trial to go on with before another is proposed; None where there is none.
 
         Looked for when the pruner has learned something, and never twice in a row: what is new has its turn, too.
+
+        Args:
+            nothing_new: The space is exhausted, so there is nothing else to do.
         """
         complete = len(self._history.complete)
-        if not self._setup.thaws or not self._may_thaw or complete == self._looked_at:
+        if not nothing_new and (not self._may_thaw or complete == self._looked_at):
             self._may_thaw = True
             return None
-        there = checkpoints.kept(self._folder)
-        left_to_sampler = self._setup.screens  # one that proposes what was outbid when it promises most
+        there = checkpoints.kept(self._folder) if self._setup.thaws else {}
+        left_to_sampler = self._setup.screens and not nothing_new  # it proposes what was outbid when that promises most
         busy = {t.user_attrs.get("digest") for t in self._history.running}
         free = [
             t

@@ -92,6 +92,7 @@ class TrialRecord:
         ):
             trial.set_user_attr(key, value)
         self.judgement: Judgement | None = None
+        self.began_anew = ""  # why the checkpoint of the pruned trial could not be used
         if continues is not None:
             trial.set_user_attr(_CONTINUES, {"trial": continues.number, "epochs": len(continues.curve)})
             for epoch in continues.curve:
@@ -126,6 +127,14 @@ class TrialRecord:
         if time.monotonic() - self._last_sign > SIGN_SECONDS:  # for workers on other machines
             self.trial.set_user_attr(SIGN_OF_LIFE, datetime.now(UTC).isoformat(timespec="seconds"))
             self._last_sign = time.monotonic()
+
+    def begin_anew(self, why: str) -> None:
+        """Forget the epochs of the pruned trial: its checkpoint does not fit, and the training starts at its first."""
+        if self.continues is not None:
+            self.continues = Continuation(self.continues.number, (), ())
+            self.trial.set_user_attr(_CONTINUES, {"trial": self.continues.number, "epochs": 0})
+        self.curve.clear()
+        self.began_anew = why
 
     def judged(self, judgement: Judgement) -> None:
         """Store a pruner's decision to stop the trial, followed or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +14,9 @@ import optuna
 import torch
 
 from nas_moo.data import Dataset
-from nas_moo.errors import SpaceError, hide_password
+from nas_moo.errors import MachineError, SpaceError, hide_password
 from nas_moo.genes import Real
+from nas_moo.lease import TimeLimitReachedError
 from nas_moo.measurement import parse_quantity
 from nas_moo.results import StudyResult
 from nas_moo.samplers import DEFAULT_SAMPLER
@@ -142,7 +144,7 @@ def run(setup: Setup, place: str, listener: Listener | None = None) -> StudyResu
             replaced = True
     there = storage.has(setup.name)
     study = storage.open(setup.name) if there else storage.create(setup.name, setup.describe(_command()))
-    study.check_same(setup.identity())  # also where another worker was a moment faster
+    study.check_same(setup.identity(), setup.limits)  # also where another worker was a moment faster
     study.begin_run(setup.describe(_command()))
     with storage_errors(storage.place):
         log = EventLog(study.folder, listener)
@@ -196,7 +198,10 @@ def seconds_of_one(setup: Setup) -> float:
 
     Raises:
         SpaceError: it fails.
+        MachineError: others hold the device for the whole time limit, or for too long.
     """
+    deadline = None if setup.time_limit is None else time.monotonic() + setup.time_limit
+    alone = Alone(setup, deadline=deadline)
     genome = setup.space.space.genome
     steps = setup.options.grid_steps
     middle = genome.architecture({g.name: (v := g.values(steps))[len(v) // 2] for g in genome.genes})
@@ -205,7 +210,14 @@ def seconds_of_one(setup: Setup) -> float:
     with _threads(setup.threads):
         for _ in range(2):
             record = TrialRecord(scratch.ask(), middle, "", now())
-            outcome, _network = evaluate(record, replace(setup, epochs=1, limits={}), {}, lambda: False, Alone(setup))
+            try:
+                outcome, _network = evaluate(record, replace(setup, epochs=1, limits={}), {}, lambda: False, alone)
+            except TimeLimitReachedError as error:
+                raise MachineError(
+                    "nobody knows how long the grid takes: the device was in use for the whole time limit",
+                    value=str(error),
+                    do="Wait until the others have ended, stop them, or give it more time.",
+                ) from error
             if outcome.state == "failed":
                 raise SpaceError(
                     f"a middle network failed ({outcome.kind})", value=outcome.reason, do="Mend the space."

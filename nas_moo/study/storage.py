@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from optuna.trial import TrialState
 
 from nas_moo.errors import CorruptError, StudyMismatchError, UnknownNameError, UserInputError, hide_password
 from nas_moo.genome import Architecture
+from nas_moo.identity import same_hosts
+from nas_moo.measurement import split_tail
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
 from nas_moo.study.contention import marked, read_contentions, reference_times
@@ -42,6 +44,7 @@ _OF_A_RUN = (
 )  # fmt: skip
 _OF_TODAY = ("trials", "limits", "sampler", "pruner", "pruner_quantile", "space", "data")
 _LONGEST_NAME = 100
+_LONGEST_VALUE, _BEFORE = 120, 20  # characters of a value in a message, and of what comes before a difference
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -203,17 +206,24 @@ class StoredStudy:
 
     def is_same(self, identity: Mapping[str, Any]) -> bool:
         """Whether everything that the results depend on is as it was."""
-        return bool(dict(identity) == self.description["identity"])
+        stored, today = _without_unknown_hosts(self.description["identity"], identity)
+        return stored == today
 
-    def check_same(self, identity: Mapping[str, Any]) -> None:
+    def check_same(self, identity: Mapping[str, Any], limits: Iterable[str] = ()) -> None:
         """Refuse to go on where something that the results depend on differs.
+
+        Args:
+            identity: Of the search that wants to go on.
+            limits: Names of its limits: whether one is on a percentile decides how calls are timed.
 
         Raises:
             StudyMismatchError: names the first difference.
         """
-        stored = self.description["identity"]
-        for key, now in identity.items():
+        stored, today = _without_unknown_hosts(self.description["identity"], identity)
+        for key, now in today.items():
             if stored.get(key) != now:
+                if key == "methods_of_measurement":
+                    _check_percentiles(self.name, self.description["limits"], limits)
                 raise StudyMismatchError(
                     f"study {self.name!r} was begun with a different value of {key.replace('_', ' ')!r} "
                     f"({_short(stored.get(key), now)})",
@@ -297,9 +307,37 @@ def now(to: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=to)
 
 
+def _without_unknown_hosts(
+    stored: Mapping[str, Any], today: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two identities; one that does not know its host, as before hosts were told apart, goes on with any."""
+    conditions = "conditions_of_measurement"
+    if not stored.get(conditions) or not today.get(conditions):
+        return dict(stored), dict(today)
+    then, now = same_hosts(stored[conditions], today[conditions])
+    return {**stored, conditions: then}, {**today, conditions: now}
+
+
+def _check_percentiles(name: str, before: Iterable[str], today: Iterable[str]) -> None:
+    """Say of a study that times otherwise today that a limit on a percentile is why, where it is."""
+    had, has = ([limit for limit in limits if split_tail(limit)[1]] for limits in (before, today))
+    why = "calls are timed one by one where a percentile is limited, and its latencies could not be compared"
+    if has and not had:
+        do = "Leave out its --max, or name a new study with --study."
+        raise StudyMismatchError(f"study {name!r} was begun without this limit: {why}", value=", ".join(has), do=do)
+    if had and not has:
+        do = "Give a --max for it, a loose one if need be, or name a new study with --study."
+        raise StudyMismatchError(f"study {name!r} was begun with this limit: {why}", value=", ".join(had), do=do)
+
+
 def _short(value: Any, other: Any) -> str:
-    """A value for a message; of two lists only what the other lacks."""
+    """A value for a message: of two lists only what the other lacks, of long texts the part where they differ."""
     if isinstance(value, list) and isinstance(other, list):
-        value = [v for v in value if v not in other] or value
+        value, other = [v for v in value if v not in other] or value, [v for v in other if v not in value] or other
     text = str(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    same = next((i for i, (a, b) in enumerate(zip(text, str(other), strict=False)) if a != b), len(str(other)))
+    begin = max(same - _BEFORE, 0)
+    end = begin + _LONGEST_VALUE
+    return f"{'...' if begin else ''}{text[begin:end]}{'...' if end < len(text) else ''}"

@@ -14,6 +14,7 @@ from optuna.trial import Trial, TrialState
 from nas_moo.device import free_memory
 from nas_moo.errors import MachineError, SpaceError, UserInputError
 from nas_moo.evaluation import Outcome
+from nas_moo.lease import TimeLimitReachedError
 from nas_moo.measurement import surely_at_least
 from nas_moo.pareto import nondominated
 from nas_moo.results import ID_LENGTH, REFERENCE_TRIALS, reference_point
@@ -25,7 +26,7 @@ from nas_moo.study.alone import Alone
 from nas_moo.study.config import Setup
 from nas_moo.study.contention import CONTENDED, REFERENCE, Contention, ReferenceTime
 from nas_moo.study.costs import known_before_training
-from nas_moo.study.evaluate import TimeLimitReachedError, evaluate, measure, untrained, violations
+from nas_moo.study.evaluate import evaluate, measure, untrained, violations
 from nas_moo.study.history import History
 from nas_moo.study.individuals import IndividualReader
 from nas_moo.study.liveness import live_workers
@@ -105,7 +106,12 @@ class Worker:
         self.history = History(study, setup.limits, trains=bool(setup.trained_objectives))
         self.deadline = time.monotonic() + setup.time_limit if setup.time_limit is not None else None
         self.alone = Alone(
-            setup, self.measure_again, self.note_contention, lambda text: log("note", text=text), self.note_reference
+            setup,
+            self.measure_again,
+            self.note_contention,
+            lambda text: log("note", text=text),
+            self.note_reference,
+            self.deadline,
         )
         self.reference_times: list[list[float]] = []
         self.streaks = Streaks(failed_from_start=None if self.history.complete else 0)
@@ -138,6 +144,9 @@ class Worker:
                 trial = self.study.optuna.ask(fixed_distributions=self.distributions)
             except SpaceExhaustedError as end:
                 self.study.optuna.tell(end.trial, state=TrialState.FAIL)
+                self.thaw(nothing_new=True)
+                if self.sampler.again is not None:
+                    continue
                 self.log("exhausted", reason=end.what, architectures=end.value, do=end.do)
                 break
             if not self.is_wanted(trial):
@@ -179,9 +188,9 @@ class Worker:
         ahead = sum(trial is None or t.number < trial.number for t in self.history.running)
         return self.history.trained + ahead < self.setup.trials
 
-    def thaw(self) -> None:
+    def thaw(self, *, nothing_new: bool = False) -> None:
         """Let the sampler propose a pruned trial again, where the pruner would no longer stop it."""
-        if self.pruning is not None and (pruned := self.pruning.to_thaw()) is not None:
+        if self.pruning is not None and (pruned := self.pruning.to_thaw(nothing_new=nothing_new)) is not None:
             self.sampler.again = dict(pruned.params)
 
     def one(self, trial: Trial) -> None:
@@ -243,7 +252,11 @@ class Worker:
         self.study.optuna.tell(record.trial, values, state=_STATES.get(outcome.state, TrialState.FAIL))
 
     def log_trial(self, record: TrialRecord, outcome: Outcome) -> None:
-        """Say how a trial ended."""
+        """Say how a trial ended, and before that whether it could not go on from where it was pruned."""
+        if record.began_anew:
+            self.log(
+                "note", text=f"Trial {record.number} began anew, for its checkpoint does not fit: {record.began_anew}"
+            )
         self.log(
             "trial",
             number=record.number,
@@ -254,6 +267,7 @@ class Worker:
             values={name: m.value for name, m in record.measurements.items()},
             caveats={name: list(m.caveats) for name, m in record.measurements.items() if m.caveats},
             seconds=round(sum(record.seconds.values()), 3),
+            seconds_waiting=round(record.seconds.get("waiting", 0.0), 3),
             done=self.history.trained,
             asked=self.setup.trials,
         )

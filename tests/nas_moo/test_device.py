@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -176,3 +177,20 @@ def test_the_fingerprint_of_a_gpu():
     assert found.name in found.key
     assert [f.name for f in timing_trust(device)][-1] == "gpu processes"
     json.dumps(found.to_dict())
+
+
+def test_a_machine_is_known_by_a_digest_that_gives_nothing_away(tmp_path):
+    identity = "0123456789abcdef" * 2
+    (tmp_path / "one").write_text(f"{identity}\n")
+    (tmp_path / "other").write_text(identity[::-1])
+    one, other = (device_module.host_digest(tmp_path / name) for name in ("one", "other"))
+    assert re.fullmatch("[0-9a-f]{12}", one)
+    assert one != other
+    assert one not in identity
+
+
+@pytest.mark.parametrize("text", ["", "uninitialized\n", "é"])
+def test_a_machine_without_an_identity_has_no_digest(tmp_path, text):
+    (tmp_path / "machine-id").write_text(text)
+    assert device_module.host_digest(tmp_path / "machine-id") is None
+    assert device_module.host_digest(tmp_path / "absent") is None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nas_moo.device import measurement_key
-from nas_moo.identity import MeasurementKey, differences
+from nas_moo.identity import MeasurementKey, differences, is_same_key, same_hosts
 
 CPU = torch.device("cpu")
 
@@ -50,3 +50,23 @@ def test_the_key_on_a_cpu_names_it_and_its_software(key):
     assert key.device
     assert key.torch == torch.__version__
     assert (key.cuda, key.uuid, key.power_cap_w, key.threads) == (None, None, None, 1)
+
+
+def test_a_host_that_is_not_known_contradicts_no_other(key):
+    """So what was stored before keys had one still counts, and two that are known and differ do not."""
+    here, there, nowhere = (dataclasses.replace(key, host=h).to_dict() for h in ("a", "b", None))
+    older = {name: value for name, value in nowhere.items() if name != "host"}
+    assert MeasurementKey.from_dict(older).host is None
+    assert all(is_same_key(other, here) for other in (here, nowhere, older))
+    assert not is_same_key(here, there)
+    assert differences([here, nowhere, older]) == {}
+    assert differences([here, older, there]) == {"host": ["a", "b"]}
+    assert not is_same_key(here, {**here, "network": "another"})
+    assert not is_same_key(None, here)
+
+
+def test_conditions_are_compared_without_hosts_where_one_list_knows_none():
+    assert same_hosts(["torch: 2"], ["torch: 2", "host: a"]) == (["torch: 2"], ["torch: 2"])
+    assert same_hosts(["torch: 2", "host: a"], ["torch: 2", "host: None"]) == (["torch: 2"], ["torch: 2"])
+    then, now = same_hosts(["host: a"], ["host: b"])
+    assert then != now

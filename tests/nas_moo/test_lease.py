@@ -4,12 +4,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from nas_moo.errors import MachineError
-from nas_moo.lease import Lease
+from nas_moo.lease import Lease, TimeLimitReachedError
 
 CPU = torch.device("cpu")
 OTHER = """
@@ -26,8 +28,8 @@ with getattr(Lease(torch.device("cpu"), folder=Path(sys.argv[1])), sys.argv[2])(
 def lease(tmp_path):
     """Makes leases on one device."""
 
-    def lease(timeout_s=10.0):
-        return Lease(CPU, timeout_s=timeout_s, folder=tmp_path / "leases")
+    def lease(timeout_s=10.0, **more):
+        return Lease(CPU, timeout_s=timeout_s, folder=tmp_path / "leases", **more)
 
     return lease
 
@@ -78,6 +80,33 @@ def test_who_waits_for_long_says_for_whom(lease, other, held, monkeypatch):
         pass
     (said,) = told
     assert f"until process {holder.pid} " in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc tells who is stopped")
+def test_who_waits_for_a_stopped_process_says_that_it_is(lease, other):
+    holder = other("alone")
+    holder.send_signal(signal.SIGSTOP)
+    os.waitpid(holder.pid, os.WUNTRACED)
+    with pytest.raises(MachineError) as raised, lease(0.05).alone():
+        pass
+    assert raised.value.value == f"process {holder.pid} (stopped)"
+
+
+@pytest.mark.parametrize(("held", "wanted"), [("alone", "alone"), ("shared", "alone"), ("alone", "shared")])
+def test_no_wait_goes_beyond_the_deadline(lease, other, held, wanted):
+    other(held)
+    begun = time.monotonic()
+    expected = pytest.raises(TimeLimitReachedError)
+    with expected, getattr(lease(60.0, deadline=begun + 0.1), wanted)():
+        pass
+    assert time.monotonic() - begun < 10
+
+
+def test_a_deadline_that_is_over_stops_nobody_who_need_not_wait(lease):
+    with lease(deadline=time.monotonic() - 1).alone():
+        pass
+    with lease(deadline=time.monotonic() - 1).shared() as share:
+        share.pause()
 
 
 def test_nobody_trains_while_another_times(lease, other):
@@ -153,3 +182,37 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be kept here"), Lease(CPU, folder=tmp_path / "file" / "x").alone():
         pass
+
+
+def test_processes_of_two_containers_may_have_the_same_id(tmp_path):
+    """Each counts its processes from 1, and they share the folder and the GPU."""
+    program = f"import os; os.getpid = lambda: 7\n{OTHER}"
+    command = [sys.executable, "-c", program, str(tmp_path / "leases"), "shared"]
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline() == b"ready\n"
+        second = subprocess.run(command, input=b"", capture_output=True, timeout=30, check=True)
+        assert second.stdout == b"ready\n"
+        with Lease(CPU, folder=tmp_path / "leases").turn():
+            assert Lease(CPU, folder=tmp_path / "leases").members() == {7}
+    finally:
+        first.communicate(b"")
+
+
+def test_a_training_removes_what_dead_ones_left_behind(lease, other):
+    process = other("shared")
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    (left,) = lease().folder.glob("*.member")
+    with lease().shared():
+        (own,) = lease().folder.glob("*.member")
+    assert own != left
+
+
+def test_a_training_that_cannot_take_part_gives_the_turn_back(lease):
+    with lease(0.1).shared() as share:
+        share.leave()
+        with FileLock(share._path), pytest.raises(MachineError, match="in use"):
+            share.enter()
+        with lease(0.1).turn():
+            pass

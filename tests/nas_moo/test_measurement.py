@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.measurement import Measurement, format_quantity, parse_quantity, split_tail, surely_at_least
+from nas_moo.measurement import Measurement, counted, format_quantity, parse_quantity, split_tail, surely_at_least
 
 
 def test_a_measurement_survives_being_stored():
@@ -87,3 +87,10 @@ def test_what_a_value_is_surely_at_least_is_its_lower_end_or_the_percentile_that
     assert surely_at_least(told, "flops") is None
     assert split_tail("latency_p99") == ("latency", "p99")
     assert split_tail("p99") == ("p99", "")
+
+
+def test_a_count_has_its_noun_in_the_singular_where_it_is_one():
+    assert [counted(n, "epoch") for n in (0, 1, 2, 1.0, 1000, 2.5)] == [
+        "0 epochs", "1 epoch", "2 epochs", "1 epoch", "1,000 epochs", "2.5 epochs",
+    ]  # fmt: skip
+    assert counted(2, "latency", "latencies") == "2 latencies"

@@ -78,7 +78,7 @@ def test_every_picture_is_drawn(study, numbers):
 
 def test_the_words(numbers):
     saved, lost, advice = pruning.words(numbers)
-    assert f"5 of {numbers.account.epochs + 5} epochs were not run (2%)" in saved
+    assert f"5 of {numbers.account.epochs + 5} epochs were not run (2 %)" in saved
     assert "5 decisions were overruled" in saved
     assert "overruled trainings ended non-dominated" in lost
     assert "halve --pruner-quantile" in advice

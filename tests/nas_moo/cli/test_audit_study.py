@@ -52,6 +52,21 @@ def test_what_a_study_has_no_use_for_is_refused(curved, refused, arguments, said
     assert said in refused(2, "audit", *arguments)["error"]
 
 
+def test_a_long_name_keeps_the_columns_in_line(curved, run):
+    _, out, _ = run("audit", "curved", "--pruner", "optuna:SuccessiveHalvingPruner", "--pruner", "rank")
+    head, *rows = out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["optuna:SuccessiveHalvingPruner", "rank"]
+    assert {len(line) for line in rows} == {len(head)}
+
+
+def test_a_study_of_costs_alone_has_nothing_to_audit(curved, refused, run):
+    told = ("--space", "space.py:Tiny", "--data", "blobs.npz", "--objective", "params", "--objective", "flops")
+    assert run("search", *told, "--study", "costs", "--trials", "2")[0] == 0
+    parts = refused(2, "audit", "costs")
+    assert parts["error"] == "nothing is trained in this study, so there is nothing to prune"
+    assert parts["value"] == "params, flops"
+
+
 def test_too_few_trainings_are_refused(curved, refused, run, search):
     assert run(*search, "--study", "few", "--epochs", "2")[0] == 0
     assert "12 complete trainings" in refused(2, "audit", "few")["error"]

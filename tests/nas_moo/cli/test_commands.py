@@ -1,6 +1,9 @@
 """Each command does its work, in text and as one JSON document."""
 
+import dataclasses
 import json
+import re
+import time
 
 import pytest
 
@@ -53,6 +56,45 @@ def test_status(studied, run, document):
     assert (told["trained"], told["asked"], told["workers"]) == (8, 8, [])
 
 
+def test_status_tells_what_was_waited_for_the_device(studied, run, document, search, monkeypatch):
+    """Somebody else times for a second while the first training wants to begin."""
+    from contextlib import contextmanager
+
+    from nas_moo.lease import Lease
+
+    real, waits = Lease.shared, [0.6]
+
+    @contextmanager
+    def shared(self):
+        time.sleep(waits.pop() if waits else 0.0)
+        with real(self) as share:
+            yield share
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "shared", shared)
+        assert run(*search, "--study", "waited")[0] == 0
+    told = document("status", "waited")
+    assert told["seconds"] > told["seconds_waiting"] >= 0.6
+    assert re.search(
+        r"^Spent \S+ s in trials, of which \S+ s waiting for the device; ", run("status", "waited")[1], re.M
+    )
+
+
+def test_status_of_costs_alone_has_a_time(studied, run):
+    told = ("--space", "space.py:Tiny", "--data", "blobs.npz", "--objective", "params", "--objective", "flops")
+    assert run("search", *told, "--study", "costs", "--trials", "1")[0] == 0
+    _, out, _ = run("status", "costs")
+    assert "1 of 1 training done" in out
+    assert re.search(r"^Spent (?!0 s)", out, re.MULTILINE)
+    assert "waiting" not in out
+
+
+def test_what_trains_nothing_is_said_to(studied, refused):
+    told = ("--space", "space.py:Tiny", "--data", "blobs.npz", "--objective", "params", "--objective", "flops")
+    parts = refused(2, "search", *told, "--study", "other", "--pruner", "front")
+    assert (parts["error"], parts["value"]) == ("nothing is trained here, so nothing is pruned", "params, flops")
+
+
 def test_a_search_with_a_pruner(studied, run, document, search):
     options = ("--pruner", "rank", "--control-share", "0.5", "--no-thaw", "--epochs", "2")
     assert document(*search, "--study", "pruned", *options)["trained"] == 2
@@ -92,6 +134,20 @@ def test_choose(studied, run, document):
     assert (code, out.split()[0]) == (0, told["id"])
     assert told["feasible"]
     assert not document("choose", STUDY, "--max", "params=1")["feasible"]
+
+
+def test_choose_lists_a_dozen_ties_and_counts_the_rest(studied, run, document, monkeypatch):
+    from nas_moo.results import StudyResult
+
+    real = StudyResult.choose
+    front = nas_moo.load_study(STUDY).front()["id"].iloc[0]
+    monkeypatch.setattr(
+        StudyResult, "choose", lambda self, *told: dataclasses.replace(real(self, *told), ties=(front,) * 15)
+    )
+    lines = run("choose", STUDY)[1].splitlines()
+    assert sum(line.startswith("  tied  ") for line in lines) == 12
+    assert "  and 3 more that are tied (--json lists them)" in lines
+    assert len(document("choose", STUDY)["ties"]) == 15
 
 
 def test_show(studied, run, document):

@@ -1,6 +1,7 @@
 """``nas-moo flops``: a network of a file or of a space, counted twice."""
 
 import json
+import re
 
 import pytest
 
@@ -156,6 +157,16 @@ def test_a_shipped_space_is_built_for_digits(networks, document):
     (networks / "mlp.json").write_text(json.dumps([genes]))
     told = document("flops", "--space", "mlp", "--architecture", "mlp.json")
     assert (told["flops"], told["inputs"]) == (64 * 32 + 32 * 10, ["1,1,8,8:float32"])
+
+
+def test_a_space_alone_says_how_to_get_an_architecture_and_that_works(studied, networks, refused, run, document):
+    said = refused(2, "flops", "--space", "space.py:Tiny")["do"]
+    command = re.search(r"`nas-moo (.*) > FILE`", said)[1]
+    model = nas_moo.load_study("Tiny-blobs").front()["id"][0]
+    written = run(*command.replace("STUDY", "Tiny-blobs").replace("ID", model).split())[1]
+    (networks / "a.json").write_text(written)
+    told = document("flops", "--space", "space.py:Tiny", "--architecture", "a.json", "--data", "blobs.npz")
+    assert told["architecture"] == json.loads(written)["architecture"]
 
 
 def test_a_model_of_a_study_is_counted_from_what_show_prints(studied, networks, document):

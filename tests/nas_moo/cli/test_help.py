@@ -51,6 +51,13 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[0, 0] []"
 
 
+def test_precision_tells_its_range(run):
+    from nas_moo.objectives import timing
+
+    told = " ".join(run("search", "--help")[1].split())
+    assert f"{100 * timing._FINEST:g}% to {100 * timing._COARSEST:g}%" in told
+
+
 def test_version(run):
     assert run("--version")[:2] == (0, "nas-moo 0.1.0\n")
 

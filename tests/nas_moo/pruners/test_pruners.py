@@ -1,6 +1,8 @@
 """What every pruner promises: verdicts that say why, evidence that JSON can hold, and refusals that help."""
 
+import dataclasses
 import json
+import re
 
 import numpy as np
 import optuna
@@ -45,6 +47,18 @@ def test_a_hopeless_and_dear_training_is_stopped_and_evidence_told(name, finishe
         assert told["last_error"] == 0.9
         assert 0 < told["predicted"] <= 0.9
         assert told["spread"] > 0
+
+
+@pytest.mark.parametrize("name", ["front", "rank", "median", "halving"])
+def test_errors_in_reasons_have_the_unit_of_the_study(name, finished):
+    """One unit in a sentence: ``rank`` tells its margin in per cent, too."""
+    in_percent = dataclasses.replace(finished, unit="fraction")
+    told = first_stop(load_pruner(name).fit(in_percent), HOPELESS, DEAR, DEAR).reason
+    assert " %" in told
+    assert not re.search(r"0\.\d|\d%", told)
+    assert "90 %" in told or name == "front"
+    assert in_percent.among(np.arange(3)).unit == "fraction"
+    assert " %" not in first_stop(load_pruner("front").fit(finished), HOPELESS, DEAR, DEAR).reason
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -165,29 +167,94 @@ def test_nothing_is_watched_where_nothing_is_timed(searched, reference):
     assert nas_moo.load_study("Tiny-blobs").description["reference_times"] == []
 
 
-def test_a_training_pauses_after_each_epoch_for_those_who_wait(searched, monkeypatch):
+def test_a_training_pauses_between_its_epochs_for_those_who_wait(searched, monkeypatch):
     pauses = []
     monkeypatch.setattr("nas_moo.lease.Share.pause", lambda share: pauses.append(share))
     result = searched(trials=2, epochs=3)
-    assert len(pauses) == 6
+    assert len(pauses) == 4  # what is trained to its end waits for nobody
     assert (result.trials["seconds_waiting"] >= 0).all()
 
 
-def test_a_device_in_use_stops_the_search_with_the_process_that_holds_it(searched, monkeypatch):
+@pytest.fixture
+def holder():
+    """Another process that times on the device until ``let_go``."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()
+
+    def let_go():
+        process.kill()
+        process.wait()
+
+    yield SimpleNamespace(pid=process.pid, let_go=let_go)
+    let_go()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_a_device_in_use_stops_the_search_with_the_process_that_holds_it(searched, holder, monkeypatch):
     monkeypatch.setattr("nas_moo.lease.TIMEOUT_S", 0.1)
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        holder.stdout.readline()
-        with pytest.raises(MachineError, match="cpu is in use") as raised:
-            searched(objectives=TIMED, trials=2)
-        assert raised.value.value == f"process {holder.pid}"
-        assert nas_moo.load_study("Tiny-blobs").trials["state"].tolist() == ["interrupted"]
-    finally:
-        holder.kill()
-        holder.wait()
-        holder.stdin.close()
-        holder.stdout.close()
+    with pytest.raises(MachineError, match="cpu is in use") as raised:
+        searched(objectives=TIMED, trials=2)
+    assert raised.value.value == f"process {holder.pid}"
+    assert nas_moo.load_study("Tiny-blobs").trials["state"].tolist() == ["interrupted"]
+    holder.let_go()
     assert searched(objectives=TIMED, trials=2).done == 2
+
+
+@pytest.mark.parametrize("objectives", [TIMED, ("error", "params")])
+def test_a_time_limit_holds_while_the_device_is_in_use(searched, holder, objectives):
+    """Whether it waits to time or to train."""
+    begun, events = time.monotonic(), []
+    result = searched(objectives=objectives, trials=2, time_limit=0.5, listener=events.append)
+    assert time.monotonic() - begun < 20
+    assert result.trials[["state", "kind"]].to_numpy().tolist() == [["interrupted", "time limit"]]
+    assert events[-1]["event"] == "end"
+    assert events[-1]["out_of_time"]
+    assert result.trials["seconds_waiting"].iloc[0] > 0
+    holder.let_go()
+    again = searched(objectives=objectives, trials=2)
+    assert again.done == 2
+
+
+def test_a_training_waits_for_the_device_between_two_epochs_no_longer_than_the_time_limit(searched, monkeypatch):
+    """What waits forever here is a timing of another process."""
+    real = alone_module.Alone.pause
+
+    def pause(self):
+        self.lease.deadline = time.monotonic() + 0.1
+        with alone_module.Lease(self.lease.device).turn():
+            real(self)
+
+    monkeypatch.setattr(alone_module.Alone, "pause", pause)
+    result = searched(trials=1, epochs=2, time_limit=0.5)
+    assert (result.trials["kind"] == "time limit").all()
+    assert result.trials["epochs"].iloc[0] == 1
+
+
+def test_no_training_begins_once_the_time_is_over(searched, monkeypatch):
+    asked = iter([False])
+    monkeypatch.setattr("nas_moo.study.worker.Worker.out_of_time", lambda self: next(asked, True))
+    result = searched(trials=2)
+    (trial,) = result.trials.to_dict(orient="records")
+    assert (trial["state"], trial["kind"], trial["epochs"]) == ("interrupted", "time limit", 0)
+    assert trial["params"] > 0
+
+
+def test_a_search_whose_time_is_over_leaves_the_reference_and_says_so(searched, reference, monkeypatch):
+    left = reference(1.0, 2.0)
+    events = []
+    monkeypatch.setattr(alone_module, "time", SimpleNamespace(monotonic=lambda: float("inf")))
+    result = searched(objectives=TIMED, trials=2, listener=events.append)
+    assert result.done == 2
+    assert left == [2.0]
+    assert "nothing tells whether" in [e["text"] for e in events if e["event"] == "note"][-1]
+
+
+def test_a_grid_that_cannot_time_its_middle_network_in_time_stores_nothing(searched, holder, tiny):
+    with pytest.raises(MachineError, match="the device was in use for the whole time limit") as raised:
+        searched(objectives=TIMED, sampler="grid", trials=12, time_limit=0.5)
+    assert f"process {holder.pid}" in raised.value.value
+    assert not (tiny / "nas-moo.db").exists()
 
 
 def test_a_study_is_not_resumed_under_another_power_cap(searched, monkeypatch):
@@ -198,6 +265,18 @@ def test_a_study_is_not_resumed_under_another_power_cap(searched, monkeypatch):
     )
     with pytest.raises(StudyMismatchError, match=r"conditions of measurement.*power_cap_w: None"):
         searched(objectives=TIMED, trials=2)
+
+
+def test_a_study_goes_on_where_hosts_were_not_told_apart_and_on_no_other_host(searched, monkeypatch):
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: None)
+    searched(objectives=TIMED, trials=2)  # as before keys had a host, or in a container
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "here")
+    assert len(searched(objectives=TIMED, trials=4).front())
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "there")
+    searched(objectives=TIMED, trials=1, study="elsewhere")
+    monkeypatch.setattr("nas_moo.device.host_digest", lambda: "here")
+    with pytest.raises(StudyMismatchError, match="host: there"):
+        searched(objectives=TIMED, trials=2, study="elsewhere")
 
 
 def test_a_stored_latency_of_another_device_is_no_hit(searched, monkeypatch):
@@ -267,6 +346,19 @@ def test_a_network_of_several_inputs_is_told_so(searched, faulty):
     with pytest.raises(SpaceError) as raised:
         searched(space=f"{faulty}:Two", objectives=TIMED)
     assert "several inputs: 'image, text'" in raised.value.value
+
+
+def test_a_percentile_limit_that_is_new_or_gone_is_named(searched):
+    """Any other limit may come and go; this one changes how calls are timed."""
+    searched(objectives=TIMED, trials=1)
+    searched(objectives=TIMED, trials=1, study="one-by-one", max={"latency_p99": "5s"})
+    told = []
+    for study, limits in (("Tiny-blobs", {"latency_p99": "3ms", "error": "50%"}), ("one-by-one", {"error": "50%"})):
+        with pytest.raises(StudyMismatchError, match="timed one by one") as raised:
+            searched(objectives=TIMED, trials=2, study=study, max=limits)
+        told.append((raised.value.value, "begun without" in raised.value.what))
+    assert told == [("latency_eager_p99", True), ("latency_eager_p99", False)]
+    assert searched(objectives=TIMED, trials=2, study="one-by-one", max={"latency_p95": "5s"}).done == 2
 
 
 def test_a_limit_may_name_a_percentile(searched):

@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 import nas_moo
 import reports.pruning
 from nas_moo import hindsight
+from nas_moo.cli import main
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
 from nas_moo.samplers.nsga2 import NSGA2Sampler
@@ -167,7 +168,7 @@ def test_what_breaks_a_limit_of_today_is_not_thawed_and_keeps_its_checkpoint(pru
     assert set(cut["number"]) <= set(checkpoints.kept(tiny / "nas-moo-files" / result.name))
 
 
-def test_a_thawed_model_is_deployed_like_any_other(pruned, searched):
+def test_a_thawed_model_is_deployed_like_any_other(pruned, searched, capsys):
     pruned()
     result = pruned(Stub(mercy=0), trials=12)
     thawed = result.front()[
@@ -176,6 +177,11 @@ def test_a_thawed_model_is_deployed_like_any_other(pruned, searched):
     for model in thawed["id"]:
         assert not result.model(model).training
     assert set(result.unseal(purpose="a look")["id"]) == set(result.front()["id"])
+    went_on = result.trials["continues"].nunique()
+    capsys.readouterr()
+    assert main(["status", result.name]) == 0
+    count = (result.trials["state"] == "pruned").sum()
+    assert f"{count} pruned (stub), of which {went_on} went on\n" in capsys.readouterr().out
 
 
 def test_without_thawing_nothing_is_kept(pruned, tiny):
@@ -218,6 +224,45 @@ def test_without_its_checkpoint_a_trial_begins_anew_and_that_is_said(pruned, tin
     assert (again["state"], again["epochs"], again["epochs_run"]) == ("complete", 4, 4)
     assert sum("begins anew" in e.get("text", "") for e in told) == 1
     assert set(checkpoints.kept(folder)) == numbers - {again["continues"]}
+
+
+@pytest.mark.parametrize("validation", ["holdout", "kfold:3"])
+def test_a_checkpoint_that_does_not_fit_the_network_begins_anew_and_that_is_said(
+    pruned, searched, monkeypatch, validation
+):
+    """As after an update of what the space imports; its own code is the same, so the study goes on."""
+    pruned(validation=validation)
+    real, told = checkpoints.load, []
+
+    def other(*arguments, **more):
+        found = real(*arguments, **more)
+        last = found[-1]
+        return (*found[:-1], Snapshot({k: v for k, v in last.tensors.items() if "weight" not in k}, last.numbers))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "load", other)
+        result = pruned(Stub(mercy=0), trials=9, validation=validation, listener=told.append)
+    (again,) = result.trials[result.trials["continues"].notna()].to_dict("records")
+    assert (again["state"], again["epochs"], again["epochs_run"]) == ("complete", 4, 4)
+    assert sum("began anew" in e.get("text", "") for e in told) == 1
+    whole = searched(study="whole", pruner="never", trials=12, epochs=4, sampler="random", validation=validation)
+    same = whole.trials[whole.trials["digest"] == again["digest"]].iloc[0]
+    curves = [
+        r.epochs[r.epochs["number"] == n]["error"].tolist()
+        for r, n in ((result, again["number"]), (whole, same["number"]))
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_an_exhausted_space_ends_no_search_before_all_that_is_hopeful_went_on(pruned):
+    before = pruned(trials=12, sampler="random")
+    waiting = (before.trials["state"] == "pruned").sum()
+    assert waiting >= 2
+    result = pruned(Stub(mercy=0), trials=40, sampler="random")
+    states = result.trials["state"].value_counts()
+    assert states["pruned"] == waiting
+    assert result.trials["continues"].nunique() == waiting
+    assert states["complete"] == 12
 
 
 def test_our_sampler_may_want_a_pruned_architecture_again(pruned, monkeypatch, tiny):
@@ -322,7 +367,7 @@ def test_warnings_and_waits_are_said(searched):
         ({"pruner": "never", "control_share": 0.1}, "nothing is pruned here"),
         ({"pruner": "never", "thaw": False}, "nothing is pruned here"),
         ({"control_share": 1.5}, "share of controls is none"),
-        ({"pruner": "front", "objectives": ("params", "flops")}, "judged by one objective"),
+        ({"pruner": "front", "objectives": ("params", "flops")}, "nothing is trained here"),
         ({"pruner": "front", "objectives": ("error", "nll", "flops")}, "judged by one objective"),
         ({"pruner": "front", "epochs": 1}, "cannot be stopped early"),
         ({"pruner_quantile": 0.2, "epochs": 3}, "judged without a quantile"),
@@ -388,7 +433,7 @@ def outbid(pruned, monkeypatch):
 
 
 def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
-    result, asked = outbid()
+    result, asked = outbid(trials=9)
     waiting = result.trials[result.trials["kind"] == "outbid"]
     assert len(waiting) == len(asked) // 3 > 1
     assert (waiting["state"] == "pruned").all()
@@ -402,9 +447,9 @@ def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
     assert (spread, remaining) == (0.1, 0.5)
     assert values[0] == table.loc[first["number"], "predicted"]
     assert values[1:] == [first[o.name] for o in result.objectives[1:]]
-    again = pruned(Stub(mercy=0), sampler="nsga2", trials=13)
+    again = pruned(Stub(mercy=0), sampler="nsga2", trials=10)
     assert again.trials["continues"].isna().all(), "the pruner has nothing to take back, and the sampler did not ask"
-    with_random = pruned(Stub(mercy=0), sampler="random", trials=15)
+    with_random = pruned(Stub(mercy=0), sampler="random", trials=12)
     assert with_random.trials["continues"].notna().any(), "a sampler that expects nothing leaves it to the pruner"
     gone_on = with_random.trials[with_random.trials["continues"].notna()].iloc[0]
     curves = with_random.epochs.groupby("number")["error"].apply(list)
@@ -423,3 +468,14 @@ def test_no_coin_is_thrown_for_what_was_outbid(outbid):
     assert (arm.nondominated.n, arm.pruned) == (0, 0)
     page = reports.pruning.section(result)
     assert "were outbid" in page.sentences[0]
+
+
+def test_what_was_outbid_goes_on_where_nothing_new_is_left(outbid, pruned):
+    before, _ = outbid()
+    waiting = (before.trials["kind"] == "outbid").sum()
+    result = pruned(Stub(mercy=0), sampler="nsga2", trials=60)
+    assert result.trials["continues"].nunique() == waiting
+    left = result.trials[
+        (result.trials["kind"] == "outbid") & ~result.trials["number"].isin(result.trials["continues"])
+    ]
+    assert left.empty

@@ -204,7 +204,7 @@ def test_folds_give_one_curve_and_the_spread(searched):
 def test_a_time_limit_interrupts_the_running_trial(searched, monkeypatch):
     with monkeypatch.context() as patch:  # a second passes at each look at the clock
         patch.setattr("nas_moo.study.worker.time", SimpleNamespace(monotonic=itertools.count().__next__))
-        result = searched(time_limit=6.0, trials=5)
+        result = searched(time_limit=8.0, trials=5)
     assert result.trials["state"].tolist()[-1] == "interrupted"
     assert result.trials["trained"].sum() == len(result.trials) - 1 in range(1, 5)
     again = searched(trials=5)

@@ -8,7 +8,13 @@ import optuna
 import pytest
 
 import nas_moo
-from nas_moo.errors import CorruptError, MachineError, UnknownNameError, UserInputError
+from nas_moo.errors import (
+    CorruptError,
+    MachineError,
+    StudyMismatchError,
+    UnknownNameError,
+    UserInputError,
+)
 from nas_moo.study.storage import Storage, check_study_name
 
 
@@ -91,6 +97,19 @@ def test_deleting_a_study_removes_its_files(searched, tiny):
     Storage().delete(name)
     assert Storage().names() == []
     assert not (tiny / "nas-moo-files" / name).exists()
+
+
+def test_what_differs_is_shown_where_two_long_texts_differ(searched):
+    searched(trials=1)
+    study = Storage().open("Tiny-blobs")
+    there = {**study.description["identity"], "methods_of_measurement": [f"{'the same, ' * 30}one by one, {'x' * 300}"]}
+    study.optuna.set_user_attr("nas_moo", {**study.description, "identity": there})
+    today = {**there, "methods_of_measurement": [f"{'the same, ' * 30}back to back, {'x' * 300}"]}
+    with pytest.raises(StudyMismatchError) as raised:
+        study.check_same(today)
+    assert "one by one" in raised.value.what
+    assert "back to back" in raised.value.value
+    assert len(raised.value.value) < 140
 
 
 def test_a_locked_database_is_waited_for(searched, tiny):
