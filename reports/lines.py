@@ -23,7 +23,7 @@ from reports.quantities import Quantity, passes_tenfold, quantity, trained_objec
 
 MOST_MODELS, MOST_GENES = 60, 12
 FEW_MODELS = 12  # more are drawn without dots, which cost bytes and hide lines
-WIDTH, ROW, HEAD = 5.4, 0.38, 0.75  # inches
+WIDTH, ROW, HEAD = 8.2, 0.42, 0.75  # inches
 INACTIVE = 1.14  # where inactive genes stand; an axis goes from 0 to 1
 _SPREAD, _WIDEST = 0.33, 0.035  # models at one value lie side by side: of the distance between two values, at most
 _LETTER = 0.0175  # of an axis, a letter of a tick's label

@@ -88,7 +88,7 @@ def _importance_pictures(result: StudyResult, genes: Sequence[Coded], usable: Se
         f"or line: median of all that were not pruned, at each value or in bins of as many trials.{_thinned(cuts)} "
         f"{_sources(cuts)}"
     )
-    return [*pictures, Picture("slices", alt, caption, lambda: slicing.draw_all(cuts)[0])]
+    return [*pictures, Picture("slices", alt, caption, lambda: slicing.draw_all(cuts)[0], wide=True)]
 
 
 def _thinned(cuts: Sequence[slicing.Slice]) -> str:
@@ -116,7 +116,7 @@ def _parallel_picture(result: StudyResult, genes: Sequence[Coded], found: Sequen
         f"logarithmic where a range passes ten times.{few}{left}"
     )
     alt = f"{len(shown.ids)} models of the front, through {drawn} genes and {len(shown.rails) - drawn} objectives."
-    return Picture("front-genes", alt, caption, lambda: lines.draw(shown))
+    return Picture("front-genes", alt, caption, lambda: lines.draw(shown), wide=True)
 
 
 def _table(found: Sequence[Importance], sampler: object) -> Table:

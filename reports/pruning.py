@@ -56,7 +56,7 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
     shown = [
         Picture(
             "pruning-epochs", f"Epochs at which trainings were stopped ({stopped:,} in all).",
-            "When trainings were stopped, and when decisions were overruled.",
+            "When trainings were given up, and when decisions to stop were overruled.",
             partial(pictures.draw_epochs, pruning),
         ),
         Picture(

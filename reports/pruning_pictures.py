@@ -114,17 +114,25 @@ def _spread(numbers: list[int]) -> list[int]:
 
 
 def draw_epochs(pruning: Pruning, ax: Axes | None = None, size: tuple[float, float] = SIZE) -> Axes:
-    """Draw how many trainings were stopped after each epoch, and how many were overruled there."""
+    """Draw how many trainings were stopped or outbid after each epoch, and how many decisions were overruled."""
     with style.applied():
         ax = style.axes(ax, size)
-        for kind, bottom in ((PRUNED, None), (CONTROL, PRUNED)):
-            rows = pruning.of(kind)
-            counts = rows["epoch"].value_counts()
-            below = counts * 0 if bottom is None else pruning.of(bottom)["epoch"].value_counts().reindex(counts.index)
-            ax.bar(
-                counts.index.astype(float), counts, bottom=below.fillna(0), width=0.8, color=COLOURS[kind], linewidth=0,
-                label=f"{'stopped' if kind == PRUNED else 'overruled'} ({len(rows):,})",
-            )  # fmt: skip
+        given_up, below = pruning.of(PRUNED), pd.Series(0, index=range(pruning.epochs + 1))
+        for label, rows, look in (
+            ("stopped", given_up[~given_up["outbid"]], {"color": COLOURS[PRUNED], "linewidth": 0}),
+            (
+                "outbid",
+                given_up[given_up["outbid"]],
+                {"facecolor": "none", "edgecolor": COLOURS[PRUNED], "hatch": "////"},
+            ),
+            ("overruled", pruning.of(CONTROL), {"color": COLOURS[CONTROL], "linewidth": 0}),
+        ):
+            if rows.empty:
+                continue
+            counts = rows["epoch"].value_counts().reindex(below.index, fill_value=0)
+            shown = counts[counts > 0].index
+            ax.bar(shown, counts[shown], bottom=below[shown], width=0.8, label=f"{label} ({len(rows):,})", **look)
+            below = below + counts
         ax.set_xlim(0.4, pruning.epochs + 0.6)
         ax.grid(visible=False, axis="x")
         style.whole_numbers(ax.xaxis)
@@ -166,7 +174,7 @@ def draw_plane(shown: Plane, ax: Axes | None = None, size: tuple[float, float] =
         )  # fmt: skip
         sns.scatterplot(
             data=rows, x="x", y="y", ax=ax, marker=style.STATE_MARKERS["pruned"], s=26, facecolor="none",
-            edgecolor=COLOURS[PRUNED], linewidth=0.9, legend=False, label=f"stopped, at that epoch ({len(rows):,})",
+            edgecolor=COLOURS[PRUNED], linewidth=0.9, legend=False, label=f"given up, at that epoch ({len(rows):,})",
             zorder=4, rasterized=many,
         )  # fmt: skip
         style.scale_axis(ax.xaxis, shown.x, *limits[0], log=shown.log[0])  # last: seaborn labels the axes too
@@ -183,7 +191,7 @@ def draw_cuts(shown: Cuts, ax: Axes | None = None, size: tuple[float, float] = S
         ax.set_xlim(1, shown.epochs)
         looks = (
             ("complete", style.STATE_COLOURS["complete"], 0.45, 0.7, 2.0, "complete"),
-            (PRUNED, COLOURS[PRUNED], 0.8, 0.9, 3.0, "stopped"),
+            (PRUNED, COLOURS[PRUNED], 0.8, 0.9, 3.0, "given up"),
             (CONTROL, COLOURS[CONTROL], 0.95, 1.2, 4.0, "overruled"),
         )
         for kind, colour, alpha, width, order, label in looks:

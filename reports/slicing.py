@@ -22,7 +22,7 @@ from reports.quantities import Quantity, passes_tenfold, quantity, trained_objec
 
 MOST = 4  # panels
 MOST_POINTS = 150  # of a panel and a kind, apart from the front, where several panels are drawn
-COLUMNS, PANEL = 2, (2.7, 2.2)  # inches
+COLUMNS, PANEL = 4, (2.05, 2.3)  # inches
 FRONT, OTHERS, PRUNED = "front", "not on the front", "pruned, at its last epoch"
 _JITTER = 0.3  # of the distance between two values, to either side
 _GOLDEN = 0.6180339887498949  # multiples of it, without their whole part, lie evenly
