@@ -61,7 +61,6 @@ ARMS: dict[str, Arm] = {
     "nsga2 front q=0.1 no-outbid": Arm("nsga2", "front", quantile=0.1, outbid=False),
     "nsga2 front q=0.1 no-thaw": Arm("nsga2", "front", quantile=0.1, thaw=False),
     "nsga2 front q=0.1 no-controls": Arm("nsga2", "front", quantile=0.1, controls=False),
-    "nsga2 front q=0.5 no-controls": Arm("nsga2", "front", quantile=0.5, controls=False),
     **{f"nsga2 {rule}": Arm("nsga2", rule) for rule in _OTHERS},
     "optuna-nsga2-50 front q=0.1": Arm("optuna-nsga2", "front", population=50, quantile=0.1),
     **{f"optuna-nsga2-50 {rule}": Arm("optuna-nsga2", rule, population=50) for rule in _OTHERS},

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from compare_samplers_scores import interval
 from pruning_quality_arms import ARMS, BASELINES
 from pruning_quality_record import CutsRecord
 from search_quality_page import markdown
@@ -54,11 +55,38 @@ def ratio_table(record: Record, baselines: Record, tables: Sequence[Path]) -> st
     return markdown(rows)
 
 
+def paired_table(record: Record, baselines: Record, tables: Sequence[Path]) -> str:
+    """Markdown: what each pruned arm of ours has more of the hypervolume than no pruning, seed by seed."""
+    rows = [["table", "arm", *(f"hypervolume after {f}, more than unpruned" for f in (25, 35, *POINTS[1:]))]]
+    for path in tables:
+        table = load(path)
+        judge, found = Judge(table), _of(table.name, record, baselines)
+        volumes = {arm: _volumes(judge, s) for arm, s in found.items() if arm.startswith("nsga2")}
+        plain = volumes.pop("nsga2")
+        for arm, pruned in volumes.items():
+            both = min(len(pruned), len(plain))
+            more = pruned[:both] - plain[:both, : pruned.shape[1]]
+            rows.append([table.name, f"`{arm}`", *(_more(more[:, f - 1]) for f in (25, 35, *POINTS[1:]))])
+    return markdown(rows)
+
+
+def _more(differences: Array) -> str:
+    mean, low, high = (f"{v:+.3f}".replace("-", "−") for v in interval(differences))
+    return f"{mean} ({low} to {high})"
+
+
 def cuts_table(record: CutsRecord) -> str:
     """Markdown: what each arm gave up, what of it wrongly, and what its control arm says of that."""
-    head = ["arm", "searches", "trained", "given up", "went on", "wrong, of all stopped", "wrong, of controls"]
+    head = ["arm", "searches", "trained", "given up", "of them outbid", "went on", "wrong, of all stopped"]
     rows = [
-        [*head, "intervals that hold the truth", "controls below their bound", "true front given up", "volume lost"]
+        [
+            *head,
+            "wrong, of controls",
+            "intervals that hold the truth",
+            "controls below their bound",
+            "true front given up",
+            "volume lost",
+        ]
     ]
     for arm in ARMS:
         cuts = record.of(arm)
@@ -69,8 +97,9 @@ def cuts_table(record: CutsRecord) -> str:
 
 def _cells(cuts: pd.DataFrame) -> list[str]:
     total, told = cuts.sum(numeric_only=True), cuts[cuts["controls"] > 0]
+    outbid = cuts["pruned"] + cuts["controls"] - cuts["stopped"]
     return [
-        *(f"{cuts[name].mean():.0f}" for name in ("trained", "pruned", "thawed")),
+        *(f"{mean:.0f}" for mean in cuts.assign(outbid=outbid)[["trained", "pruned", "outbid", "thawed"]].mean()),
         _share(total["wrong"], total["stopped"]),
         _share(total["nondominated"], total["controls"]),
         f"{int(told['covered'].sum())} of {len(told)}" if len(told) else "–",

@@ -20,9 +20,9 @@ class Cuts:
 
     Attributes:
         trained: Distinct architectures.
-        pruned: Of those, given up for good.
+        pruned: Of those, given up for good by the rule, or outbid and not taken up again.
         thawed: Went on after they had been given up.
-        stopped: Given up for good, and controls.
+        stopped: Given up for good by the rule, and controls.
         wrong: Of those, that end non-dominated among the complete ones: the truth.
         controls: Trained on although they were stopped.
         nondominated: Of those, by the same measure.
