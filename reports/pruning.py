@@ -213,7 +213,7 @@ def words(pruning: Pruning) -> tuple[str, ...]:
 def _saved(account: Account, pruners: tuple[str, ...]) -> str:
     run_or_not = counted(account.epochs + account.saved, "epoch")
     told = (
-        f"{' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
+        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
         f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %)"
     )
     if account.seconds > 0:
