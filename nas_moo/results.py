@@ -23,6 +23,7 @@ from nas_moo.pareto import Array, nondominated, scaled
 ID_LENGTH = 8
 REFERENCE_TRIALS = 10  # complete trials after which the hypervolume's reference point is frozen
 REPORTS = "nas_moo.reports"
+RECORDED = "recorded"  # in place of a validation: a table answered
 _FIRST_COLUMNS = (
     "number", "id", "digest", "network_digest", "state", "kind", "reason", "trained", "epochs", "epochs_run",
     "continues", "origin", "generation",
@@ -71,6 +72,11 @@ class StudyResult:
     def complete(self) -> pd.DataFrame:
         """The rows of ``trials`` that have every objective."""
         return self.trials[self.trials["state"] == "complete"]
+
+    @property
+    def replayed(self) -> bool:
+        """A recorded table answered the search: no storage has the study, and nothing was trained."""
+        return self.description.get("validation") == RECORDED
 
     @property
     def done(self) -> int:

@@ -8,12 +8,12 @@ from itertools import combinations
 
 import pandas as pd
 
-from nas_moo.choose import Choice
-from nas_moo.measurement import counted
+from nas_moo.choose import Choice, limit_units
+from nas_moo.measurement import counted, format_quantity
 from nas_moo.results import StudyResult
 from reports.front import Front, draw, gather
 from reports.front_table import genes, upper
-from reports.quantities import Quantity, column, quantity, trained_objective
+from reports.quantities import Quantity, column, quantity, trained_objective, unjudged
 from reports.section import Picture, Section
 
 QUESTION = "Which model do I take?"
@@ -31,12 +31,16 @@ class Card:
         values: A row an objective: label, value, interval, method.
         genes: Name and value of each active gene.
         test: Its error on the test data, with interval; empty where there is none.
+        judged: Ties are by intervals; else only models with the same values tie, since some objective has none.
+        remarks: What its measurements are marked with.
     """
 
     choice: Choice
     values: tuple[tuple[str, str, str, str], ...]
     genes: tuple[tuple[str, str], ...]
     test: str
+    judged: bool
+    remarks: tuple[str, ...]
 
 
 def card(result: StudyResult, opened: pd.DataFrame) -> Card | None:
@@ -60,7 +64,35 @@ def card(result: StudyResult, opened: pd.DataFrame) -> Card | None:
         told = f"{digits.text(one['test'])} {digits.unit}"
         if digits.interval(one["test_low"], one["test_high"]):
             told += f" ({digits.interval(one['test_low'], one['test_high'])}, {one['interval']})"
-    return Card(choice, tuple(values), genes(row), told)
+    return Card(choice, tuple(values), genes(row), told, not unjudged(result), _remarks(result, int(row["number"])))
+
+
+def _remarks(result: StudyResult, trial: int) -> tuple[str, ...]:
+    """What the measurements of this trial are marked with, and what a second one came to."""
+    told = []
+    labels = {o.name: o.label for o in result.objectives}
+    rows = result.measurements[result.measurements["number"] == trial]
+    for one in rows[rows["objective"].isin(labels)].to_dict("records"):
+        marks, again = one["details"].get("caveats", ()), one["details"].get("repeated")
+        if not marks:
+            continue
+        second = f"; measured again, it was {100 * (again['value'] / one['value'] - 1):+.0f} %" if again else ""
+        told.append(f"{upper(labels[one['objective']])} is marked as {', '.join(marks)}{second.replace('-', '−')}.")
+    return (*told, *_broken(result, trial))
+
+
+def _broken(result: StudyResult, trial: int) -> list[str]:
+    """Budgets of the search that this model may pass: the choice keeps none."""
+    trials = result.trials[result.trials["number"] == trial]
+    limits = {n: float(v) for n, v in (result.description.get("limits") or {}).items() if f"{n}_high" in trials}
+    high = {name: float(trials[f"{name}_high"].iloc[0]) for name in limits}
+    units = limit_units(result.objectives, limits)
+    return [
+        f"It may pass the search's budget: {name} up to {format_quantity(high[name], units[name])}, "
+        f"at most {format_quantity(limit, units[name])} was asked for."
+        for name, limit in limits.items()
+        if high[name] > limit
+    ]
 
 
 def section(result: StudyResult) -> Section:
@@ -127,7 +159,9 @@ def _alt(front: Front) -> str:
 
 def _caption(front: Front, told: set[str]) -> str:
     drawn = [shown for shown in (front.x, front.y, front.colour) if shown is not None]
-    words = [*_methods(drawn, told), "Bars are the intervals of models on the front."]
+    words = _methods(drawn, told)
+    if any(shown.has_intervals for shown in drawn[:2]):
+        words.append("Bars are the intervals of models on the front.")
     if front.colour:
         words.append(f"Colour: {front.colour.label} of the models on the front.")
     if front.coincident:

@@ -21,9 +21,10 @@ STANDINGS = {
     "beaten": "no",
 }
 MEANING = (
-    "On the front: certain where no latencies inside the intervals let another of these models dominate it, possibly "
-    "where some put it there. Errors count as their values, since all models are validated on the same examples. A tie "
-    "is a model whose interval overlaps."
+    "On the front: certain where no latencies inside the intervals let another of these models dominate it, on the "
+    "front where it is there by the values alone, possibly where it is not but some latencies inside the intervals put "
+    "it there. Errors count as their values, since all models are validated on the same examples; the table of the "
+    "whole front counts their intervals too, so its “certain” is stricter. A tie is a model whose interval overlaps."
 )
 
 
@@ -83,9 +84,10 @@ def _verdict(front: DeviceFront) -> str:
     gone = [str(i) for i in models.loc[models["standing"] == "beaten", "id"]]
     told = f"{front.title}: of {counted(len(models), 'model')} timed again, {certain} "
     told += "is a certain member of the front" if certain == 1 else "are certain members of the front"
-    told += (
-        f", and {', '.join(gone)} {'leaves' if len(gone) == 1 else 'leave'} it." if gone else ", and none leaves it."
-    )
+    leaves = f"{', '.join(gone)} {'leaves' if len(gone) == 1 else 'leave'}" if gone else "none surely leaves"
+    told += f", and {leaves} it."
+    if doubtful := [str(i) for i in models.loc[models["standing"] == "possible", "id"]]:
+        told += f" By the new values {', '.join(doubtful)} would, but the intervals leave it open."
     changed = _moved(front)
     if models["before"].notna().all() and len(models) > 1:
         told += f" {changed} of them changed their rank in latency." if changed else " No rank in latency changed."

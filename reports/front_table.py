@@ -11,7 +11,7 @@ import pandas as pd
 from nas_moo.choose import ties
 from nas_moo.results import StudyResult
 from reports.front import front_roles
-from reports.quantities import Column, Quantity, column, quantity, trained_objective
+from reports.quantities import Column, Quantity, column, quantity, trained_objective, unjudged
 from reports.section import Cell, Table
 
 MOST_ROWS = 300
@@ -81,7 +81,7 @@ def table(
         opened: Test values of the front.
         tying: As of ``tied``.
     """
-    trained, roles = trained_objective(result), front_roles(result)
+    trained, roles, judged = trained_objective(result), front_roles(result), not unjudged(result)
     test = {str(row["id"]): row for _, row in opened.iterrows()}
     columns = [Shown.of(result, o.name) for o in result.objectives]
     head, rows = ["model"], []
@@ -97,13 +97,13 @@ def table(
             if objective is trained:
                 one = test.get(str(row["id"]))
                 cells.append(Cell("–") if one is None else shown.cell(one["test"], one["test_low"], one["test_high"]))
-        cells.append(_standing(tying[str(row["id"])]))
+        if judged:
+            cells.append(_standing(tying[str(row["id"])]))
         cells.append(Cell("", ", ".join(f"{name} {value}" for name, value in genes(row))))
         rows.append(tuple(cells))
-    return Table(
-        (*head, "certain?", "genes"), tuple(rows), numbers=tuple(range(1, len(head))), title="The front",
-        notes=_notes(result, front, opened, columns),
-    )  # fmt: skip
+    numbers = tuple(range(1, len(head)))
+    head += ["certain?", "genes"] if judged else ["genes"]
+    return Table(tuple(head), tuple(rows), numbers, "The front", _notes(result, front, opened, columns))
 
 
 def _standing(others: Sequence[str]) -> Cell:
@@ -133,7 +133,7 @@ def _notes(
     sources = " ".join(f"{upper(c.shown.label)}: {c.shown.source}." for c in columns)
     told = (
         f"In small print: intervals. {sources}{hidden}",
-        MEANING,
+        "" if unjudged(result) else MEANING,
         _caveats(result),
         _unseen(result, opened),
     )
@@ -174,9 +174,14 @@ def _unseen(result: StudyResult, opened: pd.DataFrame) -> str:
     size = f"{abs(gap) * shown.scale:.2g} {'points' if shown.unit == '%' else shown.unit}"
     how = "worse" if gap > 0 else "better"
     intervals = ", ".join(sorted(set(opened["interval"])))
+    if result.replayed:
+        origin = f"Test values ({intervals}) are the recorded table's; they took no part in search or choice."
+    else:
+        origin = (
+            f"Test values ({intervals}) were computed with the validation values and sealed; they took no part in "
+            f"search or choice. This report unsealed those of the front ({len(opened):,}), and the study recorded it."
+        )
     return (
-        f"Test values ({intervals}) were computed with the validation values and sealed; they took no part in search "
-        f"or choice. This report unsealed those of the front ({len(opened):,}), and the study has recorded it. On "
-        f"average the front is {size} {how} on test than on validation data; models picked for a low validation error "
-        "look better there than they are."
+        f"{origin} On average the front is {size} {how} on test than on validation data; models picked for a low "
+        "validation error look better there than they are."
     )

@@ -82,7 +82,8 @@ def _of(result: StudyResult, objective: ObjectiveInfo, genes: Sequence[Coded]) -
     unable = tuple(g.name for g in genes if g not in able)
     best, missing = 0, ""
     if len(rows) < FEWEST:
-        missing = f"{len(rows)} {of} are too few to say what decides {shown.label}: it takes {FEWEST}."
+        are = f"{of} are" if len(rows) != 1 else f"{of.removesuffix('s')} is"
+        missing = f"{len(rows)} {are} too few to say what decides {shown.label}: it takes {FEWEST}."
     elif not able:
         missing = f"No gene of this study has several values and can change {shown.label}."
     else:

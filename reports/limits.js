@@ -31,7 +31,7 @@
 
   function counted(meets, perhaps, limits) {
     const all = data.models.length;
-    if (!limits.length) return `No limit is set: all ${all} models are shown.`;
+    if (!limits.length) return all === 1 ? "No limit is set." : `No limit is set: all ${all} models are shown.`;
     const told = `${meets} of ${all} models ${meets === 1 ? "meets" : "meet"} ${limits.length === 1 ? "this limit" : "these limits"}`;
     return perhaps ? `${told}; ${perhaps} more perhaps, since a limit lies inside their intervals.` : `${told}.`;
   }
@@ -56,7 +56,8 @@
     panel.querySelector(".count").textContent = counted(met.length, perhaps, limits);
     panel.querySelector(".lowest").textContent = limits.length ? lowest(met, limits) : "";
     const command = [data.command, ...limits.map(({ stop }) => `--max ${stop.argument}`)];
-    panel.querySelector("code").textContent = command.join(" ");
+    const code = panel.querySelector("code"); // a replay has no command
+    if (code) code.textContent = command.join(" ");
   }
 
   inputs.forEach((input) => input.addEventListener("input", update));

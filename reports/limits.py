@@ -11,7 +11,7 @@ from nas_moo.measurement import format_quantity
 from nas_moo.results import StudyResult
 from reports import front_table, sliders
 from reports.front_table import Shown, upper
-from reports.quantities import column, quantity, trained_objective
+from reports.quantities import column, quantity, trained_objective, unjudged
 from reports.section import Cell, Section, Table
 
 QUESTION = "What meets my limit?"
@@ -25,7 +25,7 @@ class Typical:
     Attributes:
         cost: Name of the limited objective.
         share: Of the complete models.
-        limit: In the objective's own unit.
+        limit: In the objective's own unit, rounded up: rounded down it would leave out the models at the quartile.
         model: The row of the lowest goal among the models that keep it at the upper end of their intervals; None where
             none does.
     """
@@ -42,7 +42,7 @@ def section(result: StudyResult, opened: pd.DataFrame) -> Section:
         return Section("limits", QUESTION, missing="No trial is complete yet, so there is no model to limit.")
     front = front_table.members(result)
     tying = front_table.tied(result, front)
-    found, rests = typical(result), [_certain(front, tying), _budgets(result)]
+    found, rests = typical(result), [_certain(front, tying, unjudged(result)), _budgets(result)]
     tables = [front_table.table(result, front, opened, tying)]
     if found:
         rests[1:1] = _sentences(result, found)
@@ -68,17 +68,19 @@ def typical(result: StudyResult) -> tuple[Typical, ...]:
         shown = quantity(result, objective.name)
         digits = column(shown, quartiles)
         for share, value in quartiles.items():
-            limit = float(sliders.number(float(value) * digits.scale)) / digits.scale
-            if limit <= 0:
+            if value <= 0:
                 continue  # no limit can be kept there
+            limit = float(sliders.number_above(float(value) * digits.scale)) / digits.scale
             choice = result.choose({objective.name: limit}, by=wanted)
             model = result.find(choice.id) if choice.feasible else None
             found.append(Typical(objective.name, float(str(share)), limit, model))
     return tuple(found)
 
 
-def _certain(front: pd.DataFrame, tying: dict[str, tuple[str, ...]]) -> str:
+def _certain(front: pd.DataFrame, tying: dict[str, tuple[str, ...]], unjudged: tuple[str, ...]) -> str:
     sure = sum(not others for others in tying.values())
+    if unjudged:
+        return f"How certain a place on the front is cannot be said: no interval is known of {' and '.join(unjudged)}."
     if len(front) == 1:
         return f"The front has one model, and it is {'certain' if sure else 'tied with others'}, given the intervals."
     told = {0: "none is certain to be", 1: "1 is certain to be"}.get(sure, f"{sure:,} are certain to be")
@@ -131,6 +133,6 @@ def _typical_table(result: StudyResult, found: tuple[Typical, ...]) -> Table:
     return Table(
         ("limit", "kept by the values of", wanted.title, "model"), tuple(rows), numbers=(2,),
         title=f"Lowest {wanted.shown.label} under typical limits",
-        notes=("Quartiles of the complete models' values. As with nas-moo choose --max, a model keeps a limit where "
-               "the upper end of its interval does.",),
+        notes=("Quartiles of the complete models' values, rounded up. As with nas-moo choose --max, a model keeps a "
+               "limit where the upper end of its interval does.",),
     )  # fmt: skip

@@ -174,7 +174,10 @@ def _draw_rails(ax: Axes, lines: Lines, rows: Array) -> None:
     ax.plot(*np.transpose(ticks), "|", color=style.MUTED, markersize=5, markeredgewidth=0.9, zorder=1.5)
     for row, rail in zip(rows, lines.rails, strict=True):
         for place, text in rail.ticks:
-            ax.text(place, row + 0.34, text, ha="center", va="center", fontsize=7, color=style.INK, zorder=6)
+            ax.text(
+                place, row + 0.34, text, ha="center", va="center", fontsize=7, color=style.INK, zorder=6,
+                bbox={"facecolor": style.PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+            )  # fmt: skip
     if np.isnan(lines.places).any():
         ax.text(INACTIVE, -0.4, "inactive", ha="center", va="center", fontsize=7.5, color=style.MUTED)
 

@@ -136,7 +136,8 @@ def _table(found: Sequence[Importance], sampler: object) -> Table:
         numbers=tuple(range(1, len(found) + 1)), title="Importance",
         notes=(
             "PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv:2304.10255; conditional genes as in arXiv:2601.20800, "
-            f"densities as in Optuna): how far the values of the best tenth, {FEWEST_BEST} at least, lie from those of "
+            f"densities as in Optuna): how far the values of the best tenth, {FEWEST_BEST} at least and all that "
+            "equal the last of them, lie from those of "
             "all, one gene at a time, as a share of all genes. A cost is judged by networks, each once, and training "
             f"genes cannot change it. In small print: ±1.96 bootstrap standard errors ({RESAMPLES} resamples), and the "
             "share that 95 % of random picks in place of the best stay below (chance). Bold: above it. Where a gene "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nas_moo.evaluation import STATES
+from nas_moo.hindsight import pruned_for_good
 from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.section import Cell, Section, Table
@@ -19,6 +20,7 @@ MEANINGS = {
     "duplicate": "proposed again; nothing was measured twice",
     "running": "still at work, or its process was killed",
 }
+OUTBID = "given up for now: a new training promised more"
 COLUMNS = ("state", "kind", "reason", "others", "count", "share", "trained", "seconds")
 
 
@@ -57,6 +59,8 @@ def _summary(result: StudyResult, table: pd.DataFrame) -> str:
     by_state = table.groupby("state", sort=False)["count"].sum()
     told = f"{counted(total, 'trial')} started, {trained:,} of them with training"
     told += f": {', '.join(f'{n:,} {state}' for state, n in by_state.items())}."
+    if went_on := int((result.trials["state"] == "pruned").sum()) - len(pruned_for_good(result)):
+        told += f" {went_on:,} of the pruned went on in a later trial, which counts by itself."
     lost = table.loc[table["state"] == "failed", "seconds"].sum()
     if lost > 0 and result.trials["seconds"].sum() > 0:
         told += f" Failed ones took {100 * lost / result.trials['seconds'].sum():.1f} % of the time."
@@ -66,7 +70,7 @@ def _summary(result: StudyResult, table: pd.DataFrame) -> str:
 def _table(table: pd.DataFrame, *, timed: bool) -> Table:
     rows = tuple(
         (
-            Cell(row["state"], MEANINGS.get(row["state"], "")),
+            Cell(row["state"], OUTBID if row["kind"] == "outbid" else MEANINGS.get(row["state"], "")),
             row["kind"] or "–",
             Cell(row["reason"] or "–", f"and {counted(row['others'], 'other wording')}" if row["others"] else ""),
             f"{row['count']:,}",

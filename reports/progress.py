@@ -127,7 +127,7 @@ def section(result: StudyResult) -> Section:
     progress = gather(result)
     if progress is None:
         return Section("progress", QUESTION, missing="No trial is complete yet, so there is no front to measure.")
-    sentences = (_verdict(progress), _chance(progress), _reference(result, progress))
+    sentences = (_verdict(progress), _chance(result, progress), _reference(result, progress))
     return Section(
         "progress", QUESTION, sentences=sentences, pictures=_pictures(result, progress),
         tables=tuple(t for t in (_origins(progress), _table(progress)) if t is not None),
@@ -165,7 +165,7 @@ def _caption(result: StudyResult, progress: Progress) -> str:
             "the band closes where all are taken."
         )
     if not progress.generations and (sampler := result.description.get("sampler")):
-        why = "is in its first" if sampler in IN_GENERATIONS else "has none"
+        why = "is in its first" if sampler in IN_GENERATIONS else "has none, since it proposes one trial at a time"
         told += f" No generations are marked: {sampler} {why}."
     return told
 
@@ -225,7 +225,7 @@ def _quarter(trainings: int) -> int:
     return trainings - int(0.75 * trainings)
 
 
-def _chance(progress: Progress) -> str:
+def _chance(result: StudyResult, progress: Progress) -> str:
     """What can be said of random search, and what cannot."""
     origins, noun, chance = progress.origins, progress.noun, progress.chance
     column = "trained" if noun == "training" else "trials"
@@ -243,9 +243,10 @@ def _chance(progress: Progress) -> str:
             "search would have reached by now is not known."
         )
     if unknown:
+        why = "a replay does not store it" if result.replayed else "an earlier version made them"
         return (
-            f"Random search: how {unknown:,} of the {noun}s came to be proposed is not stored (an earlier version "
-            "made them), so there is nothing random to compare with."
+            f"Random search: how {unknown:,} of the {noun}s came to be proposed is not stored ({why}), so there is "
+            "nothing random to compare with."
         )
     if set(trained) <= {"random", "thawed"}:
         return f"All {noun}s were drawn evenly from the space: this is random search, and nothing else is beside it."

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 from nas_moo.pareto import Array
 from nas_moo.results import StudyResult
 from reports import style
@@ -83,7 +84,7 @@ def _picture(found: Proxy) -> Picture:
         )
     hidden = int(found.models[["count", "latency"]].duplicated().sum())
     if hidden:
-        told.append(f"{hidden:,} points lie exactly on another one and hide it.")
+        told.append(f"Hidden, exactly behind another one: {counted(hidden, 'point')}.")
     told.append(
         f"{_upper(found.latency.label)}: {found.latency.source}. {_upper(found.count.label)}: {found.count.source}."
     )
@@ -101,7 +102,7 @@ def _sentences(found: Proxy, *, alone: bool) -> list[str]:
 
 def _verdict(found: Proxy) -> str:
     name, n, sure = found.count.label, len(found.models), found.groups[0].pairs
-    apart = "whose latencies are surely apart" if found.judged else "whose latencies differ"
+    apart = "whose latency intervals are apart" if found.judged else "whose latencies differ"
     if n < FEW or not found.wrong:
         return f"Too little to say: {n:,} networks with {sure.apart:,} pairs {apart}."
     evidence = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -55,12 +56,12 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
     stopped = len(pruning.of(PRUNED))
     shown = [
         Picture(
-            "pruning-epochs", f"Epochs at which trainings were stopped ({stopped:,} in all).",
+            "pruning-epochs", f"Epochs at which trainings were given up ({stopped:,} in all).",
             "When trainings were given up, and when decisions to stop were overruled.",
             partial(pictures.draw_epochs, pruning),
         ),
         Picture(
-            "pruning-curves", f"Learning curves; of those that were stopped ({stopped}), up to that epoch.",
+            "pruning-curves", f"Learning curves; of those that were given up ({stopped:,}), up to that epoch.",
             f"Triangles: the epoch of the decision. Vertical: {pruning.shown.title}: {pruning.shown.source}.",
             partial(pictures.draw_cuts, pictures.cuts(result, pruning)),
         ),
@@ -70,9 +71,9 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
             of_cost = pictures.plane(result, pruning, cost)
             shown.append(
                 Picture(
-                    f"pruning-{cost}", f"{counted(stopped, 'stopped training')} by {of_cost.x.label} and error.",
+                    f"pruning-{cost}", f"Trainings that were given up ({stopped:,}), by {of_cost.x.label} and error.",
                     "Lines lead from the error at the epoch of the decision to the final one that was predicted. What "
-                    "was stopped left of the front, or below it, would have been a loss.",
+                    "would have ended left of the front, or below it, is a loss if it never goes on.",
                     partial(pictures.draw_plane, of_cost),
                 )
             )  # fmt: skip
@@ -97,20 +98,19 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
 
 
 def _account_table(account: Account, epochs: int) -> Table:
+    timed = account.seconds > 0  # a replay may have no seconds
     rows = [
         ("trainings begun", f"{account.trainings:,}", ""),
         ("stopped", f"{account.stopped:,}", ""),
         ("outbid by a new one", f"{account.outbid:,}", ""),
-        ("of both, went on later", f"{account.thawed:,}", ""),
+        ("of these two, went on later", f"{account.thawed:,}", ""),
         ("overruled (controls)", f"{account.controls:,}", ""),
-        ("epochs run", f"{account.epochs:,}", f"{account.seconds:,.1f}"),
-        ("epochs not run", f"{account.saved:,}", f"{account.saved_seconds:,.1f}"),
+        ("epochs run", f"{account.epochs:,}", f"{account.seconds:,.1f}" if timed else "–"),
+        ("epochs not run", f"{account.saved:,}", f"{account.saved_seconds:,.1f}" if timed else "–"),
         ("epochs of controls after the decision", f"{account.spent:,}", ""),
     ]
-    note = (
-        f"A whole training has {counted(epochs, 'epoch')}. What was not run would have taken as long as the trial's "
-        "own epochs."
-    )
+    note = f"A whole training has {counted(epochs, 'epoch')}."
+    note += " What was not run would have taken as long as the trial's own epochs." if timed else ""
     return Table(("", "number", "seconds"), tuple(rows), numbers=(1, 2), title="What it saved", notes=(note,))
 
 
@@ -144,29 +144,34 @@ def _points(unit: str) -> str:
 
 
 def _size_table(result: StudyResult, pruning: Pruning) -> Table:
-    unit = next(o.unit for o in result.objectives if o.name == pruning.size)
+    size = next(o for o in result.objectives if o.name == pruning.size)
     names = ("smallest third", "middle third", "largest third")
     rows = tuple(
         (
             name,
-            f"{format_quantity(row['low'], unit)} to {format_quantity(row['high'], unit)}",
+            f"{format_quantity(row['low'], size.unit)} to {format_quantity(row['high'], size.unit)}",
             f"{int(row['judged']):,}",
             f"{int(row['stopped']):,}",
         )
         for name, (_, row) in zip(names, pruning.thirds.iterrows(), strict=False)
     )
-    ratio = size_ratio(pruning.thirds)
-    note = (
-        f"Between the smallest and the largest third the share that was stopped differs by a factor of {ratio:.1f}. "
-        f"Over {LARGEST_RATIO:g} is a warning where the small ones are stopped more often."
-        if ratio == ratio
-        else "Of the smallest and of the largest third none was stopped."
-    )
+    note = f"Given up: stopped or outbid, and not gone on with to another end. {_size_note(size_ratio(pruning.thirds))}"
     shares = tuple((float(s), "pruned") for s in pruning.thirds["share"])
     return Table(
-        ("networks", pruning.size, "trained", "stopped"), rows, numbers=(2, 3), title="Who was stopped", notes=(note,),
+        ("networks", size.label, "trained", "given up"), rows, numbers=(2, 3), title="Who was given up", notes=(note,),
         shares=shares,
     )  # fmt: skip
+
+
+def _size_note(ratio: float) -> str:
+    if math.isnan(ratio):
+        return "Of the smallest and of the largest third that is none."
+    if math.isinf(ratio):
+        return "Either of the smallest or of the largest third that is none, so there is no factor between them."
+    return (
+        f"Between the smallest and the largest third the share differs by a factor of {ratio:.1f}. Over "
+        f"{LARGEST_RATIO:g} is a warning where the small ones are given up more often."
+    )
 
 
 def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, ...]:
@@ -188,8 +193,9 @@ def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, .
     )
     notes = (
         f"Each of the {audits[0].judged:,} complete trainings, judged by a pruner that was fitted to all others and so "
-        "knows a little more than one that runs along; what was pruned has no end, and is not among them. Lost: by "
-        "what the pruner would have stopped, had it stayed so.",
+        "knows a little more than one that runs along; what was pruned has no end, and is not among them. Front: what "
+        "no other one dominates where costs within their intervals count as equal, so it may be smaller than the "
+        "study's. Lost: by what the pruner would have stopped, had it stayed so.",
     )
     return (
         Table(
@@ -207,17 +213,19 @@ def words(pruning: Pruning) -> tuple[str, ...]:
 def _saved(account: Account, pruners: tuple[str, ...]) -> str:
     run_or_not = counted(account.epochs + account.saved, "epoch")
     told = (
-        f"{' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
-        f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %), about "
-        f"{account.saved_seconds:,.0f} s beside {account.seconds:,.0f} s of training."
+        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
+        f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %)"
     )
+    if account.seconds > 0:
+        told += f", about {account.saved_seconds:,.2g} s beside {account.seconds:,.2g} s of training"
+    told += "."
     if account.outbid:
         told += (
-            f" {account.outbid:,} more were outbid: a new architecture promised more for each epoch that was left, and "
-            "they wait for their turn."
+            f" {account.outbid:,} more {_were(account.outbid)} outbid: a new architecture promised more for each epoch "
+            "that was left."
         )
     if account.thawed:
-        told += f" {account.thawed:,} went on later, from their checkpoint."
+        told += f" {account.thawed:,} of these went on later, from the checkpoint; the others wait for their turn."
     if account.controls:
         told += (
             f" {counted(account.controls, 'decision')} {_were(account.controls)} overruled at random, to learn what "
@@ -245,7 +253,7 @@ def _lost(pruning: Pruning) -> str:
     if arm.hypervolume is None or arm.hypervolume.high == 0:
         return f"{told}; none of them added to its hypervolume."
     return (
-        f"{told}; all {arm.pruned:,} of them together are estimated at {percent(arm.hypervolume.estimate)} of the "
+        f"{told}; together they ({arm.pruned:,}) are estimated at {percent(arm.hypervolume.estimate)} of the "
         f"hypervolume ({percent(arm.hypervolume.low)} to {percent(arm.hypervolume.high)}), which is on the high side."
     )
 
@@ -265,9 +273,10 @@ def _advice(pruning: Pruning) -> str:
         most = percent(arm.nondominated.interval[1])
         told.append(f"Nothing here asks for another setting, but so few controls cannot exclude a share of {most}.")
     if (ratio := size_ratio(pruning.thirds)) > LARGEST_RATIO and _favours_large(pruning.thirds):
+        times = f"{ratio:.1f} times as often as the largest" if math.isfinite(ratio) else "and none of the largest"
         told.append(
-            f"The smallest third of the networks was stopped {ratio:.1f} times as often as the largest: small networks "
-            "train slowly and are on the front because they are small, so look whether they are missing there."
+            f"Of the smallest third of the networks, trainings were given up {times}: small networks train slowly and "
+            "are on the front because they are small, so look whether they are missing there."
         )
     return " ".join(told)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_moo.choose import ObjectiveInfo, resolve_objective
-from nas_moo.measurement import EXACT
+from nas_moo.measurement import EXACT, NOT_RECORDED
 from nas_moo.results import StudyResult
 
 LOG_FROM = 10.0  # a range that passes this factor is drawn on a logarithmic axis
@@ -50,6 +50,11 @@ class Quantity:
         told = self.interval == EXACT or self.interval in self.method
         return self.method if told else f"{self.method}, {self.interval}" if self.method else self.interval
 
+    @property
+    def has_intervals(self) -> bool:
+        """Its values are uncertain, and it is known by how much."""
+        return self.interval not in (EXACT, NOT_RECORDED)
+
     def axis(self, width: int = 60) -> str:
         """Two lines for an axis: label and unit, then the method, cut at ``width`` characters."""
         title = cut(self.title, width)
@@ -86,6 +91,12 @@ def quantity(result: StudyResult, name: str) -> Quantity:
         method=_method(objective),
         interval=" or ".join(sorted({str(i) for i in found})) or EXACT,
     )
+
+
+def unjudged(result: StudyResult) -> tuple[str, ...]:
+    """Labels of the objectives whose values are uncertain, and nobody knows by how much."""
+    shown = [quantity(result, o.name) for o in result.objectives]
+    return tuple(q.label for q in shown if NOT_RECORDED in q.interval)
 
 
 def _method(objective: ObjectiveInfo) -> str:

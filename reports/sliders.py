@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Sliders:
     """Everything that the page's script needs, as ``dataclasses.asdict`` turns it into JSON.
 
     Attributes:
-        command: The command that gives the same answer, but for the limits.
+        command: The command that gives the same answer, but for the limits; empty where no storage has the study.
         labels: Of the objectives, in the study's order.
         models: In the order of the table's rows.
         sliders: One for each objective whose values differ.
@@ -90,7 +91,8 @@ def gather(result: StudyResult, front: pd.DataFrame) -> Sliders | None:
     if not sliders:
         return None
     models = tuple(_model(row, columns) for _, row in front.iterrows())
-    return Sliders(command(result.name), tuple(o.label for o in result.objectives), models, tuple(sliders))
+    told = "" if result.replayed else command(result.name)
+    return Sliders(told, tuple(o.label for o in result.objectives), models, tuple(sliders))
 
 
 def _model(row: pd.Series, columns: Sequence[Shown]) -> Model:
@@ -118,6 +120,12 @@ def stops(name: str, unit: str, shown: Shown, ends: Array) -> tuple[Stop, ...]:
 def number(value: float) -> str:
     """A few significant digits, never with an exponent."""
     return np.format_float_positional(value, precision=DIGITS, fractional=False, trim="-")
+
+
+def number_above(value: float) -> str:
+    """As ``number``, of a positive value, and never below it."""
+    step = 10.0 ** (math.floor(math.log10(value)) - DIGITS + 1)
+    return number(math.ceil(value / step - 1e-9) * step)
 
 
 def _stop(name: str, unit: str, shown: Shown, number: str) -> Stop:

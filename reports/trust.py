@@ -44,7 +44,7 @@ def section(result: StudyResult, fronts: Sequence[DeviceFront] = ()) -> Section:
     pictures: list[Callable[[float], Picture]] = []
     for one in found:
         sentences += [f"{_upper(one.shown.label)}: {s}" if len(found) > 1 else s for s in _verdict(one)]
-        if len(one.models):
+        if len(one.models) and one.judged:
             pictures.append(partial(_timings_picture, one))
             tables.append(_table(one))
         tables.append(_conditions(one))
@@ -79,6 +79,8 @@ def _verdict(found: Timings) -> list[str]:
     models = found.models
     if models.empty:
         return ["No model is on the front yet, so no timing is judged; the conditions are below."]
+    if not found.judged:
+        return ["It cannot be said: these values were recorded without intervals, so nobody knows which are apart."]
     if len(models) == 1:
         reach = _share(models["reach"].iloc[0])
         told = [f"One model is on the front, so nothing has to be ranked: its value is trusted to ±{reach}."]

@@ -77,6 +77,11 @@ class Timings:
     details: Sequence[Mapping[str, Any]]
 
     @property
+    def judged(self) -> bool:
+        """The values have intervals; recorded ones may have none."""
+        return self.shown.has_intervals
+
+    @property
     def undecided(self) -> int:
         """Neighbours on the front that are closer than their own uncertainty."""
         return int((~self.models["told"]).sum())

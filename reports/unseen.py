@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from nas_moo.errors import UserInputError
+from nas_moo.measurement import counted
 from nas_moo.results import StudyResult
 from reports.agreement import Agreement
 from reports.quantities import Column, column, trained_objective
@@ -56,7 +57,7 @@ def _pictures(found: Unseen) -> tuple[Picture, ...]:
     caption = (
         "On the dashed line a model is as good on test as on validation data; above it, worse. Both axes have the same "
         f"scale. {_bars(found)}"
-        f"{f'{hidden:,} points lie exactly on another one and hide it. ' if hidden else ''}"
+        f"{'Hidden, exactly behind another one: ' + counted(hidden, 'point') + '. ' if hidden else ''}"
         f"Validation: {found.shown.source}."
     )
     alt = f"Test against validation error of {n:,} models of the front, around the diagonal."
@@ -97,7 +98,7 @@ def _verdict(found: Unseen) -> str:
         f"{answer}: {stay:,} of {n:,} models {'stays' if stay == 1 else 'stay'} on the front when test errors replace "
     )
     told += "validation errors, compared with each other"
-    told += "; test values of all other models stay sealed." if not found.without else "."
+    told += "; the test errors of all other models were not opened for this." if not found.without else "."
     if found.without:
         told += f" {found.without:,} more have no test value."
     if stay < n and found.judged:

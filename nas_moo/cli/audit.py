@@ -114,7 +114,7 @@ def _print(document: dict[str, Any]) -> None:
     else:
         print(
             f"{document['study']}: {document['complete']} complete trainings, each judged by all others; "
-            f"{counted(document['pruned'], 'pruned training')} beside them\n"
+            f"{counted(document['pruned'], 'training')} given up for good beside them\n"
         )
     print_audits(document["pruners"], document["unit"])
     if arm := document.get("control_arm"):

@@ -24,7 +24,7 @@ from nas_moo.replay.pruning import Training
 from nas_moo.replay.summary import Arm
 from nas_moo.replay.table import RecordedTable
 from nas_moo.replay.trace import Trace
-from nas_moo.results import ID_LENGTH, REFERENCE_TRIALS, StudyResult, build_result, reference_point
+from nas_moo.results import ID_LENGTH, RECORDED, REFERENCE_TRIALS, StudyResult, build_result, reference_point
 
 ERROR = "error"
 _COUNTS = {"flops": ("FLOPs", "FLOPs"), "params": ("parameters", "parameters")}  # label and unit
@@ -202,7 +202,7 @@ def _describe(table: RecordedTable, arm: Arm, trace: Trace, trials: int, command
         "genome": table.genome.describe(),
         "size": table.genome.size(),
         "data": {"name": f"recorded table {table.name}", "digest": table.digest, "parts": {"rows": len(table)}},
-        "validation": "recorded",
+        "validation": RECORDED,
         "epochs": len(table.epochs),
         "seed": trace.seed,
         "sampler": arm.sampler,

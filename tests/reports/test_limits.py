@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,6 +93,21 @@ def test_a_unit_that_limits_do_not_know_is_left_out_of_the_command(study):
 
 def test_names_are_quoted_for_a_shell():
     assert sliders.command("a b", ["'x y=1ms'"]) == "nas-moo choose 'a b' --max 'x y=1ms'"
+
+
+def test_a_typical_limit_is_not_rounded_below_the_models_at_the_quartile(study):
+    flops = study.trials["flops"].astype(float).where(study.trials["state"] != "complete", 15_647_360.0)
+    equal = replace(study, trials=study.trials.assign(flops=flops, flops_low=flops, flops_high=flops))
+    of_flops = [one for one in limits.typical(equal) if one.cost == "flops"]
+    assert [one.limit for one in of_flops] == pytest.approx([15_700_000] * 3)
+    assert all(one.model["error"] == equal.complete["error"].min() for one in of_flops)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(15_647_360, "15700000"), (592, "592"), (0.19, "0.19"), (0.1901, "0.191"), (9.999, "10")]
+)
+def test_a_number_is_rounded_up(value, told):
+    assert sliders.number_above(value) == told
 
 
 def test_typical_limits_are_answered_as_choose_answers(study):

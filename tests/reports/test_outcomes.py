@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from reports import outcomes
@@ -17,6 +19,18 @@ def test_sentence_names_the_numbers(study):
     (sentence,) = outcomes.section(study).sentences
     assert "40 trials started" in sentence
     assert "35 complete" in sentence
+
+
+def test_outbid_trials_were_not_stopped_and_what_went_on_is_told(study):
+    stopped = study.trials["number"] == 5
+    trials = study.trials.assign(
+        kind=study.trials["kind"].mask(stopped, "outbid"),
+        continues=study.trials["continues"].mask(study.trials["number"] == 8, 5),
+    )
+    section = outcomes.section(replace(study, trials=trials))
+    (row,) = [r for r in section.tables[0].rows if r[0].text == "pruned"]
+    assert row[0].note == outcomes.OUTBID
+    assert "1 of the pruned went on in a later trial" in section.sentences[0]
 
 
 def test_no_trials(make):

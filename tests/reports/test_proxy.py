@@ -106,7 +106,7 @@ def test_the_verdict_in_words(make, exponent, noise, says):
 def test_intervals_that_overlap_say_nothing(study):
     section = proxy.section(study)  # its latencies reach from 0.05 to 1 ms, all of them
     assert section.sentences[0].startswith("Too little to say")
-    assert "0 pairs whose latencies are surely apart" in section.sentences[0]
+    assert "0 pairs whose latency intervals are apart" in section.sentences[0]
     assert section.sentences[-1].startswith(f"{proxy_numbers.gather(study, 'flops', 'latency_eager').marked} of")
 
 

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from nas_moo.pruners.control import Share
@@ -85,13 +88,27 @@ def test_the_words(numbers):
 
 
 def test_small_networks_that_are_stopped_out_of_proportion_are_a_warning(make):
-    import pandas as pd
-
     thirds = pd.DataFrame({"share": [0.6, 0.3, 0.2]})
     assert pruning.size_ratio(thirds) == pytest.approx(3.0)
     assert pruning._favours_large(thirds)
     assert np.isnan(pruning.size_ratio(pd.DataFrame({"share": [0.0, 0.1, 0.0]})))
     assert pruning.size_ratio(pd.DataFrame({"share": [0.2, 0.1, 0.0]})) == np.inf
+    assert "factor of 3.0" in pruning._size_note(3.0)
+    for ratio in (np.inf, np.nan):
+        assert "inf" not in pruning._size_note(ratio)
+        assert "factor of" not in pruning._size_note(ratio)
+
+
+def test_a_size_that_was_never_given_up_gives_no_infinite_factor(numbers):
+    thirds = pd.DataFrame({"share": [0.2, 0.1, 0.0]})
+    words = " ".join(pruning.words(replace(numbers, thirds=thirds)))
+    assert "trainings were given up and none of the largest" in words
+
+
+def test_seconds_that_nobody_recorded_are_not_told_as_none(numbers):
+    untimed = replace(numbers, account=replace(numbers.account, seconds=0.0, saved_seconds=0.0))
+    assert " s " not in pruning.words(untimed)[0]
+    assert " s " in pruning.words(numbers)[0]
 
 
 @pytest.mark.parametrize(
