@@ -18,6 +18,7 @@ from reports.trust_numbers import Reference, Timings, gather, timed
 from reports.trust_pictures import MOST_MODELS, digits_of, draw_reference, draw_timings
 
 QUESTION = "Can the timing be trusted?"
+COARSE = 0.1  # of a latency: what cannot tell models apart that differ by less is no ranking of a front
 MOST_ROWS, MOST_NAMED, FEW_TIMES = 60, 8, 8
 _LIMIT = f"{100 * DRIFT_LIMIT:.0f} %"
 HOW = (
@@ -99,7 +100,8 @@ def _ranking(found: Timings) -> str:
             f"models that differ by more than {finer} could be ranked"
         )
     else:
-        told = f"Trust it to rank models that differ by more than {finer}, not closer ones"
+        begin = "Trust it to rank models" if found.resolution < COARSE else "It ranks only models"
+        told = f"{begin} that differ by more than {finer}, not closer ones"
         if len(disturbed):
             told += f"; not {_listed(disturbed['id'])}, timed while something else used the device"
     if len(loose):

@@ -93,7 +93,9 @@ def _verdict(found: Unseen) -> str:
         return "One model is on the front, so test data can change its error, and not its place."
     surely = _surely_worse(found)
     left = "No" if surely or not found.judged else "Unclear"
-    answer = "Yes" if stay == n else "Mostly" if stay >= HELD * n else left
+    chosen_leaves = not found.models.loc[found.models["id"] == found.chosen, "stays"].all()
+    most = "Partly" if chosen_leaves else "Mostly"
+    answer = "Yes" if stay == n else most if stay >= HELD * n else left
     told = (
         f"{answer}: {stay:,} of {n:,} models {'stays' if stay == 1 else 'stay'} on the front when test errors replace "
     )
