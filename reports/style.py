@@ -170,11 +170,13 @@ def files(ax: Axes) -> tuple[bytes, bytes]:
     first time for the layout alone, which drawing settles as well.
     """
     figure = cast(Figure, ax.get_figure(root=True))
+    svg: Any = FigureCanvasSVG(figure)
+    png: Any = FigureCanvasAgg(figure)
     vector, pixels = io.BytesIO(), io.BytesIO()
     with applied():
         figure.set_dpi(PIXELS_PER_INCH)  # of layers that are pixels inside the SVG, too
-        FigureCanvasSVG(figure).print_svg(vector, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        svg.print_svg(vector, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         figure.set_layout_engine("none")
         figure.set_dpi(PIXELS_PER_INCH)  # SVG has set its own
-        FigureCanvasAgg(figure).print_png(pixels, metadata={"Software": None})
+        png.print_png(pixels, metadata={"Software": None})
     return vector.getvalue(), pixels.getvalue()

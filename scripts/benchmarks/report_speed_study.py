@@ -204,4 +204,4 @@ def in_memory(trials: int, epochs: int, objectives: int = 3) -> StudyResult:
     made = evaluations(trials, epochs, objectives)
     doubts = contentions(made)
     description = describe(trials, epochs, objectives) | {"reference_times": reference_times(references(made))}
-    return build_result(NAME, description, [marked(e, list(doubts.values())) for e in made], seals=seals(made))
+    return build_result(NAME, description, marked(made, doubts.values()), seals=seals(made))
