@@ -170,13 +170,21 @@ def files(ax: Axes) -> tuple[bytes, bytes]:
     first time for the layout alone, which drawing settles as well.
     """
     figure = cast(Figure, ax.get_figure(root=True))
-    svg: Any = FigureCanvasSVG(figure)
-    png: Any = FigureCanvasAgg(figure)
-    vector, pixels = io.BytesIO(), io.BytesIO()
+    canvas: Any = FigureCanvasSVG(figure)
+    vector = io.BytesIO()
     with applied():
         figure.set_dpi(PIXELS_PER_INCH)  # of layers that are pixels inside the SVG, too
-        svg.print_svg(vector, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-        figure.set_layout_engine("none")
+        canvas.print_svg(vector, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    figure.set_layout_engine("none")
+    return vector.getvalue(), pixels(ax)
+
+
+def pixels(ax: Axes) -> bytes:
+    """The figure as PNG alone."""
+    figure = cast(Figure, ax.get_figure(root=True))
+    canvas: Any = FigureCanvasAgg(figure)
+    image = io.BytesIO()
+    with applied():
         figure.set_dpi(PIXELS_PER_INCH)  # SVG has set its own
-        png.print_png(pixels, metadata={"Software": None})
-    return vector.getvalue(), pixels.getvalue()
+        canvas.print_png(image, metadata={"Software": None})
+    return image.getvalue()
