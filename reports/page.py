@@ -110,13 +110,16 @@ def _shown(
     result: StudyResult, opened: pd.DataFrame, parts: tuple[Section, ...], form: str, listed: tuple[str, ...]
 ) -> dict[str, bytes]:
     """The figures and, where the format has one, the page; the page last."""
-    images = {picture.name: style.files(picture.draw()) for part in parts for picture in part.pictures}
-    contents = {f"{FIGURES}/{name}.png": pixels for name, (_, pixels) in images.items()}
-    if form == "html":
+    pictures = [picture for part in parts for picture in part.pictures]
+    if form != "html":
+        contents = {f"{FIGURES}/{picture.name}.png": style.pixels(picture.draw()) for picture in pictures}
+    else:
+        images = {picture.name: style.files(picture.draw()) for picture in pictures}
         vectors = {name: vector for name, (vector, _) in images.items()}
+        contents = {f"{FIGURES}/{name}.png": pixels for name, (_, pixels) in images.items()}
         contents |= {f"{FIGURES}/{name}.svg": vector for name, vector in vectors.items()}
         contents[PAGE] = render(result, opened, parts, vectors).encode()
-    elif form == "md":
+    if form == "md":
         page = markdown.render(
             name=result.name, facts=_facts(result), card=choice.card(result, opened), sections=parts, files=listed,
             version=nas_moo.__version__,

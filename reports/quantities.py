@@ -89,7 +89,7 @@ def quantity(result: StudyResult, name: str) -> Quantity:
         unit="%" if objective.unit == "fraction" else objective.unit,
         scale=100.0 if objective.unit == "fraction" else 1.0,
         method=_method(objective),
-        interval=" or ".join(sorted({str(i) for i in found})) or EXACT,
+        interval=" or ".join(sorted(map(str, found.unique()))) or EXACT,
     )
 
 

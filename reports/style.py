@@ -11,6 +11,8 @@ import matplotlib as mpl
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
@@ -70,7 +72,6 @@ _RC: dict[str, Any] = {
     "legend.fontsize": 8.5,
     "figure.facecolor": PAPER,
     "figure.dpi": 100.0,
-    "savefig.dpi": PIXELS_PER_INCH,
     "svg.fonttype": "path",
     "svg.hashsalt": "nas-moo",
 }
@@ -165,17 +166,25 @@ def _inches_wide(ax: Axes) -> float:
 def files(ax: Axes) -> tuple[bytes, bytes]:
     """The figure as SVG (text as outlines) and as PNG, without dates: the same bytes for the same figure.
 
-    The layout is fixed after the first, so that both show the same picture.
+    The layout is fixed after the first, so that both show the same picture. ``savefig`` would draw each twice, the
+    first time for the layout alone, which drawing settles as well.
     """
-    vector = _saved(ax, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-    cast(Figure, ax.get_figure(root=True)).set_layout_engine("none")
-    return vector, _saved(ax, "png", {"Software": None})
-
-
-def _saved(ax: Axes, kind: str, metadata: dict[str, None]) -> bytes:
-    buffer = io.BytesIO()
+    figure = cast(Figure, ax.get_figure(root=True))
+    canvas: Any = FigureCanvasSVG(figure)
+    vector = io.BytesIO()
     with applied():
-        cast(Figure, ax.get_figure(root=True)).savefig(
-            buffer, format=kind, metadata=cast("dict[str, str]", metadata), transparent=False
-        )
-    return buffer.getvalue()
+        figure.set_dpi(PIXELS_PER_INCH)  # of layers that are pixels inside the SVG, too
+        canvas.print_svg(vector, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    figure.set_layout_engine("none")
+    return vector.getvalue(), pixels(ax)
+
+
+def pixels(ax: Axes) -> bytes:
+    """The figure as PNG alone."""
+    figure = cast(Figure, ax.get_figure(root=True))
+    canvas: Any = FigureCanvasAgg(figure)
+    image = io.BytesIO()
+    with applied():
+        figure.set_dpi(PIXELS_PER_INCH)  # SVG has set its own
+        canvas.print_png(image, metadata={"Software": None})
+    return image.getvalue()

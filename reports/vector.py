@@ -13,6 +13,10 @@ _MARKS = re.compile(r'<use href="(#[^"]*)" ([^>]*?) style="([^"]*)"/>(?:<use hre
 _GLYPH = re.compile(r'<path id="(DejaVuSans[^"]*)"(?: d="([^"]*)")? transform="scale\(0\.015625\)"/>')
 _PRECISE = re.compile(r"-?\d+\.\d{3,}")
 _GEOMETRY = re.compile(r'(?<= )(?:d|x|y|width|height)="[^"]*"|translate\([^)]*\)')
+_LETTER = re.compile(r'(<use href="#[^"]*") transform="translate\(([-.\d]+)(?: 0)?\)"/>')
+_OUTLINE = re.compile(r'(?<= d=")[^"]*(?=")')
+_PATHS = re.compile(r'<path d="[^"]*" (clip-path="[^"]*") style="([^"]*)"/>(?:<path d="[^"]*" \1 style="\2"/>)+')
+_RUNS = {"M": "L", "L": "L", "C": "C", "Q": "Q"}  # what needs not be told after a command
 _TRANSPARENT = re.compile(r"(?<![-\w])opacity")  # of a whole mark, which a group would not hand down to each
 
 
@@ -37,7 +41,10 @@ class Inliner:
         text = re.sub(r"\s*\n\s*", " ", text).strip().replace("xlink:href=", "href=")
         text = _GLYPH.sub(self._keep, text)
         text = _GEOMETRY.sub(lambda found: _PRECISE.sub(_rounded, found[0]), text)
+        text = _LETTER.sub(_moved, text)
+        text = _OUTLINE.sub(lambda found: _without_blanks(found[0]), text)
         text = _MARKS.sub(_grouped, text)
+        text = _PATHS.sub(_clipped, text)
         text = self._renamed(text)
         for colour, name in CSS_NAMES.items():
             text = text.replace(f": {colour}", f": var({name})")
@@ -51,7 +58,8 @@ class Inliner:
 
     def _keep(self, glyph: re.Match[str]) -> str:
         name, outline = glyph.groups()
-        self._glyphs.setdefault(name, (f"g{len(self._glyphs)}", (outline or "").strip()))  # a blank has no outline
+        outline = _without_blanks(outline or "")  # a blank has none
+        self._glyphs.setdefault(name, (f"g{len(self._glyphs)}", outline))
         return ""
 
     def _renamed(self, text: str) -> str:
@@ -65,6 +73,34 @@ class Inliner:
 
 def _rounded(number: re.Match[str]) -> str:
     return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _moved(letter: re.Match[str]) -> str:
+    """A letter of a text at its place, in hundredths of the font's size."""
+    place = f"{float(letter[2]):.1f}".removesuffix(".0")
+    return f"{letter[1]}/>" if place in ("0", "-0") else f'{letter[1]} x="{place}"/>'
+
+
+def _without_blanks(outline: str) -> str:
+    """An outline whose commands are told once for each run of them: a line is what follows where one moves to."""
+    told: list[str] = []
+    last = ""
+    for part in outline.split():
+        if not part.isalpha():
+            told.append(part if told[-1].isalpha() else f" {part}")
+            continue
+        if part not in _RUNS.get(last, ""):
+            told.append(part)
+        last = part
+    return "".join(told)
+
+
+def _clipped(run: re.Match[str]) -> str:
+    """Lines that look alike and end at the same edges as one group."""
+    if _TRANSPARENT.search(run[2]):
+        return run[0]
+    same = f' {run[1]} style="{run[2]}"/>'
+    return f'<g {run[1]} style="{run[2]}">{run[0].replace(same, "/>")}</g>'
 
 
 def _grouped(run: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -96,18 +97,25 @@ def sound(objective: str, network: str, measurement: Measurement, doubted: Repea
     return found
 
 
-def marked(evaluation: Evaluation, contentions: Iterable[Contention]) -> Evaluation:
-    """The trial with a caveat on each measurement that was taken under contention, and what it was the second time.
+def marked(evaluations: Iterable[Evaluation], contentions: Iterable[Contention]) -> list[Evaluation]:
+    """The trials with a caveat on each measurement that was taken under contention, and what it was the second time.
 
     The first value stays: the search went on with it, and the weights that were kept are those of its front.
     """
-    measurements = dict(evaluation.measurements)
-    network = evaluation.architecture.network_digest
+    doubts: defaultdict[str, list[tuple[Doubt, float]]] = defaultdict(list)
     for contention in contentions:
         for doubt in contention.doubts:
-            known = measurements.get(doubt.objective)
-            if doubt.network == network and known is not None and known.value == doubt.first:
-                measurements[doubt.objective] = _with_caveat(known, doubt.again, contention.drift)
+            doubts[doubt.network].append((doubt, contention.drift))
+    return [_marked(e, doubts.get(e.architecture.network_digest, ())) for e in evaluations]
+
+
+def _marked(evaluation: Evaluation, doubts: Iterable[tuple[Doubt, float]]) -> Evaluation:
+    """One trial; ``doubts`` of its network, with the drift that raised each."""
+    measurements = dict(evaluation.measurements)
+    for doubt, drift in doubts:
+        known = measurements.get(doubt.objective)
+        if known is not None and known.value == doubt.first:
+            measurements[doubt.objective] = _with_caveat(known, doubt.again, drift)
     return dataclasses.replace(evaluation, measurements=measurements)
 
 

@@ -24,6 +24,7 @@ from nas_moo.identity import same_hosts
 from nas_moo.measurement import split_tail
 from nas_moo.results import ID_LENGTH, StudyResult, build_result
 from nas_moo.study import weights
+from nas_moo.study.columns import read_trials
 from nas_moo.study.contention import marked, read_contentions, reference_times
 from nas_moo.study.database import (
     DEFAULT_STORAGE,
@@ -245,7 +246,9 @@ class StoredStudy:
         """The study as it stands."""
         description = self.description
         training = frozenset(g["name"] for g in description["genome"] if g["affects"] == "training")
-        kept = [t for t in self.trials() if "digest" in t.user_attrs]
+        with storage_errors(self.storage.place):
+            stored = read_trials(self.storage.optuna, self.optuna._study_id)
+        kept = [t for t in stored if "digest" in t.user_attrs]
         seals = {
             t.user_attrs["digest"][:ID_LENGTH]: t.user_attrs[SEALED]
             for t in kept
@@ -256,8 +259,7 @@ class StoredStudy:
         def load(digest: str) -> Any:
             return weights.load(self.folder, digest, Architecture(architectures[digest], training), description)
 
-        contentions = read_contentions(self.optuna.user_attrs)
-        evaluations = [marked(read_evaluation(t, training), contentions) for t in kept]
+        evaluations = marked((read_evaluation(t, training) for t in kept), read_contentions(self.optuna.user_attrs))
         return build_result(
             self.name, description, evaluations, seals=seals, load_model=load, record_unsealing=self._record_unsealing
         )

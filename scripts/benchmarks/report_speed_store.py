@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from optuna.distributions import distribution_to_json
-from report_speed_study import GENOME, METHODS, NAME, describe, evaluations, seals
+from report_speed_study import GENOME, NAME, OBJECTIVES, describe, evaluations, seals
+from report_speed_timings import contentions, references
 
 from nas_moo.evaluation import Evaluation
 from nas_moo.samplers.distributions import distributions, parameters
@@ -33,11 +34,14 @@ INSERTS = {
 }
 
 
-def store(trials: int, epochs: int, path: Path) -> None:
+def store(trials: int, epochs: int, path: Path, objectives: int = 3) -> None:
     """Write the study into a new SQLite file."""
-    study = Storage(path, create=True).create(NAME, describe(trials, epochs)).optuna
-    made = evaluations(trials, epochs)
+    study = Storage(path, create=True).create(NAME, describe(trials, epochs, objectives)).optuna
+    made = evaluations(trials, epochs, objectives)
     sealed = seals(made)
+    told: dict[str, Any] = {**references(made), **{key: c.to_dict() for key, c in contentions(made).items()}}
+    for key, value in told.items():
+        study.set_user_attr(key, value)
     with closing(sqlite3.connect(path)) as connection, connection:
         for evaluation in made:
             for table, rows in _rows(evaluation, study._study_id, sealed).items():
@@ -48,7 +52,8 @@ def _rows(evaluation: Evaluation, study: int, sealed: Mapping[str, str]) -> dict
     trial, state = evaluation.number + 1, evaluation.outcome.state
     attributes, errors = _written(evaluation, sealed)
     ended = None if state == "running" else WHEN
-    values = [evaluation.measurements[o].value for o in METHODS] if state == "complete" else []
+    m = evaluation.measurements
+    values = [m[o].value for o in OBJECTIVES if o in m] if state == "complete" else []
     return {
         "trials": [(trial, evaluation.number, study, STATES.get(state, "FAIL"), WHEN, ended)],
         "trial_values": [(trial, i, value) for i, value in enumerate(values)],
@@ -74,7 +79,9 @@ def _written(evaluation: Evaluation, sealed: Mapping[str, str]) -> tuple[dict[st
         set_user_attr=attributes.__setitem__,
         storage=SimpleNamespace(set_trial_intermediate_value=lambda _, epoch, error: errors.update({epoch: error})),
     )
-    record = TrialRecord(trial, evaluation.architecture, evaluation.worker, evaluation.started)
+    record = TrialRecord(
+        trial, evaluation.architecture, evaluation.worker, evaluation.started, origin=evaluation.origin
+    )
     if evaluation.continues is not None:
         attributes["continues"] = {"trial": evaluation.continues, "epochs": evaluation.inherited}
     for name, measurement in evaluation.measurements.items():

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from report_speed_timings import KEY, METHOD, contentions, references, started, timing
 
-from nas_moo.evaluation import EpochRecord, Evaluation, Judgement, Outcome, State, seal
+from nas_moo.evaluation import OUTBID, EpochRecord, Evaluation, Judgement, Origin, Outcome, State, seal
 from nas_moo.genes import Categorical, Integer, Real, at_least
 from nas_moo.genome import Architecture, Genome
-from nas_moo.identity import MeasurementKey
 from nas_moo.measurement import Measurement
 from nas_moo.objectives.intervals import wilson
 from nas_moo.pareto import Array
 from nas_moo.results import StudyResult, build_result
+from nas_moo.study.contention import marked, reference_times
 
 NAME = "report-speed"
 WIDTHS = (8, 16, 24, 32, 48, 64)
@@ -34,23 +36,20 @@ SHARES: dict[State, float] = {
     "complete": 0.58, "pruned": 0.27, "screened": 0.06, "failed": 0.05, "interrupted": 0.02, "duplicate": 0.015,
     "running": 0.005,
 }  # fmt: skip
-CONTROLS, THAWED = 0.04, 0.08  # of the complete ones
-METHODS = {
-    "error": "share of examples whose largest logit is not the true class",
-    "flops": "multiply-adds at batch 1 (one multiply-add = one FLOP), fvcore; protocol 1",
-    "latency_eager": "eager, batch 1, float32, wall clock, 1 thread, a processor; median of block medians, protocol 2",
+CONTROLS, THAWED, OUTBIDDEN = 0.04, 0.08, 0.3  # of the complete ones; of the pruned ones
+RANDOM, ORIGINS = 0.02, {"random": 0.05, "bred": 0.35, "screened": 0.6}  # of the first trials; of the others
+OBJECTIVES = {
+    "error": ("fraction", "validation error", "trained", "share of examples whose largest logit is not the true class"),
+    "flops": ("FLOPs", "FLOPs", "static", "multiply-adds at batch 1 (one multiply-add = one FLOP), fvcore; protocol 1"),
+    "latency_eager": ("ms", "eager latency", "device", METHOD),
+    "params": ("parameters", "parameters", "static", "trainable parameters"),
 }
-KEY = MeasurementKey(
-    network="", input_shape=(1, 8, 8), batch=1, dtype="float32", memory_format="contiguous", mode="latency_eager",
-    cache="warm", threads=1, torch="2.13.0+cpu", cuda=None, cudnn=None, driver=None, runtime=None, device="a processor",
-    uuid=None, power_cap_w=None, clock="wall clock, 1 thread", protocol=2,
-)  # fmt: skip
+MOST_OBJECTIVES = len(OBJECTIVES)
 
 
-def describe(trials: int, epochs: int) -> dict[str, Any]:
-    """What a search would have stored of itself."""
-    shown = {"error": ("fraction", "validation error", "trained"), "flops": ("FLOPs", "FLOPs", "static"),
-             "latency_eager": ("ms", "eager latency", "device")}  # fmt: skip
+def describe(trials: int, epochs: int, objectives: int = 3) -> dict[str, Any]:
+    """What a search of the first so many objectives would have stored of itself."""
+    shown = list(OBJECTIVES.items())[:objectives]
     return {
         "format": 1, "name": NAME, "created": "2026-01-02T03:04:05+00:00", "command": "nas-moo search ...",
         "genome": GENOME.describe(), "space": {"reference": "synthetic", "code_digest": "0123456789abcdef"},
@@ -59,28 +58,38 @@ def describe(trials: int, epochs: int) -> dict[str, Any]:
             "n_classes": 10, "parts": {"train": 3000, "validation": VALIDATION, "test": VALIDATION},
         },
         "objectives": [
-            {"name": n, "unit": u, "label": label, "stage": stage, "log": n != "error", "method": METHODS[n]}
-            for n, (u, label, stage) in shown.items()
+            {"name": n, "unit": u, "label": label, "stage": stage, "log": n != "error", "method": method}
+            for n, (u, label, stage, method) in shown
         ],
         "validation": "holdout", "epochs": epochs, "seed": 0, "sampler": "nsga2", "pruner": "front",
         "pruner_quantile": 0.1, "trials": trials, "limits": {}, "device": {"kind": "cpu", "name": "a processor"},
-        "versions": {"torch": "2.13.0+cpu"}, "identity": {},
+        "versions": {"torch": KEY.torch}, "identity": {},
     }  # fmt: skip
 
 
-def evaluations(trials: int, epochs: int, seed: int = 0) -> list[Evaluation]:
+def evaluations(trials: int, epochs: int, objectives: int = 3, seed: int = 0) -> list[Evaluation]:
     """A search that comes nearer to good genes as it goes on, with every way to end; the same for the same numbers."""
     rng = np.random.default_rng(seed)
     states = rng.choice(list(SHARES), size=trials, p=list(SHARES.values()))
+    measured = frozenset(list(OBJECTIVES)[:objectives])
     pruned: list[Evaluation] = []
     made: list[Evaluation] = []
     for number, state in enumerate(states.tolist()):
         continues = pruned.pop() if state == "complete" and pruned and rng.random() < THAWED else None
         architecture = _drawn(rng, number / trials) if continues is None else continues.architecture
-        made.append(_evaluation(number, architecture, state, epochs, rng, continues))
+        one = _evaluation(number, architecture, state, epochs, rng, continues)
+        kept = {name: m for name, m in one.measurements.items() if name in measured}
+        made.append(dataclasses.replace(one, measurements=kept, origin=_origin(rng, number / trials, continues)))
         if state == "pruned":
             pruned.append(made[-1])
-    return made
+    return started(made)
+
+
+def _origin(rng: np.random.Generator, progress: float, continues: Evaluation | None) -> Origin:
+    if continues is not None:
+        return "thawed"
+    drawn: Origin = rng.choice(list(ORIGINS), p=list(ORIGINS.values())).item()
+    return "random" if progress < RANDOM else drawn
 
 
 def _drawn(rng: np.random.Generator, progress: float) -> Architecture:
@@ -115,7 +124,7 @@ def _evaluation(
         error = round(curve[-1].error * VALIDATION)
         low, high = wilson(error, VALIDATION)
         measured["error"] = Measurement(
-            error / VALIDATION, "fraction", low, high, "95 % Wilson", VALIDATION, METHODS["error"]
+            error / VALIDATION, "fraction", low, high, "95 % Wilson", VALIDATION, OBJECTIVES["error"][-1]
         )
     judged = state == "pruned" or (state == "complete" and continues is None and rng.random() < CONTROLS)
     seconds = {
@@ -124,12 +133,11 @@ def _evaluation(
         "device": 0.3,
         "training": round(sum(r.seconds for r in curve[inherited:]), 6),
     }
-    seconds = {} if state == "running" else seconds
+    outbid = state == "pruned" and rng.random() < OUTBIDDEN
     return Evaluation(
-        number, architecture, measured, curve, _outcome(state), seconds, f"worker-{number % 4}",
-        f"2026-01-02T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}+00:00",
-        _judgement(state, curve, flops, epochs, number) if judged else None,
-        None if continues is None else continues.number, inherited,
+        number, architecture, measured, curve, _outcome(state, outbid=outbid), {} if state == "running" else seconds,
+        judgement=_judgement(state, curve, flops, epochs, number, outbid=outbid) if judged else None,
+        continues=None if continues is None else continues.number, inherited=inherited,
     )  # fmt: skip
 
 
@@ -149,35 +157,33 @@ def _measurements(
     flops: float, architecture: Architecture, rng: np.random.Generator, *, screened: bool
 ) -> dict[str, Measurement]:
     counted = {
-        "flops": Measurement.exact(flops, "FLOPs", METHODS["flops"], protocol=1, by_operator={"_convolution": flops})
+        "flops": Measurement.exact(
+            flops, "FLOPs", OBJECTIVES["flops"][-1], protocol=1, by_operator={"_convolution": flops}
+        ),
+        "params": Measurement.exact(flops // 16 + architecture["depth"], "parameters", OBJECTIVES["params"][-1]),
     }
     if screened:  # by its FLOPs, before anything is timed
         return counted
-    blocks = (0.04 * architecture["depth"] + flops / 4e7 + 0.05) * rng.lognormal(0, 0.01, 8)
-    value, half = float(np.median(blocks)), float(1.5 * blocks.std())
-    key = KEY.to_dict() | {"network": architecture.network_digest}
-    caveats = ["not converged"] if rng.random() < 0.05 else []
-    return counted | {
-        "latency_eager": Measurement(
-            value, "ms", value - half, value + half, "95 % t and sign test of medians", 8, METHODS["latency_eager"],
-            {"block_medians": blocks.tolist(), "samples": 400, "converged": not caveats, "p95": value * 1.1,
-             "p99": value * 1.3, "wall_over_thread": 1.01, "key": key, "caveats": caveats},
-        )
-    }  # fmt: skip
+    ms = 0.04 * architecture["depth"] + flops / 4e7 + 0.05
+    return counted | {"latency_eager": timing(ms, architecture.network_digest, rng)}
 
 
-def _outcome(state: State) -> Outcome:
-    kinds = {"pruned": "front", "screened": "budget:flops", "failed": "nan"}
+def _outcome(state: State, *, outbid: bool) -> Outcome:
+    kinds = {"pruned": "outbid" if outbid else "front", "screened": "budget:flops", "failed": "nan"}
     trained = state in ("complete", "pruned", "failed")
-    return Outcome(state, kinds.get(state, ""), "" if state in ("complete", "running") else f"it was {state}", trained)
+    reason = "" if state in ("complete", "running") else OUTBID if outbid else f"it was {state}"
+    return Outcome(state, kinds.get(state, ""), reason, trained)
 
 
-def _judgement(state: State, curve: Sequence[EpochRecord], flops: float, epochs: int, number: int) -> Judgement:
+def _judgement(
+    state: State, curve: Sequence[EpochRecord], flops: float, epochs: int, number: int, *, outbid: bool
+) -> Judgement:
     epoch = len(curve) if state == "pruned" else max(epochs // 4, 1)
     last = curve[epoch - 1].error
     return Judgement(
-        "front", state != "pruned", "it ends above a finished training at costs no higher", epoch, last, 0.7 * last,
-        0.3, 0.5 * last, None, max(number - 40, 0), 0.4 * last, number, 0.1, 0, {"flops": flops},
+        "front", state != "pruned", OUTBID if outbid else "it ends above a finished training at costs no higher", epoch,
+        last, 0.7 * last, 0.3, 0.5 * last, None, max(number - 40, 0), 0.4 * last, number, 0.1, 0, {"flops": flops},
+        outbid,
     )  # fmt: skip
 
 
@@ -189,11 +195,13 @@ def seals(made: Sequence[Evaluation]) -> dict[str, str]:
 def _test(validation: Measurement) -> Measurement:
     wrong = min(round(validation.value * VALIDATION) + 3, VALIDATION)
     return Measurement(
-        wrong / VALIDATION, "fraction", *wilson(wrong, VALIDATION), "95 % Wilson", VALIDATION, METHODS["error"]
+        wrong / VALIDATION, "fraction", *wilson(wrong, VALIDATION), "95 % Wilson", VALIDATION, OBJECTIVES["error"][-1]
     )
 
 
-def in_memory(trials: int, epochs: int) -> StudyResult:
+def in_memory(trials: int, epochs: int, objectives: int = 3) -> StudyResult:
     """The study as tables."""
-    made = evaluations(trials, epochs)
-    return build_result(NAME, describe(trials, epochs), made, seals=seals(made))
+    made = evaluations(trials, epochs, objectives)
+    doubts = contentions(made)
+    description = describe(trials, epochs, objectives) | {"reference_times": reference_times(references(made))}
+    return build_result(NAME, description, marked(made, doubts.values()), seals=seals(made))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from nas_moo.genes import Categorical, Integer, Real, at_least
 from nas_moo.genome import Genome
 from nas_moo.measurement import Measurement
 from nas_moo.results import StudyResult, build_result
+from reports import write
 
 GENOME = Genome(
     Integer("depth", 1, 4),
@@ -147,3 +149,18 @@ def hostile_study(make: Make) -> StudyResult:
     objectives = tuple(replace(o, label=HOSTILE, method=HOSTILE) for o in result.objectives)
     trials = result.trials.assign(reason=f"=cmd {STORAGE} {HOSTILE}", worker=f"@{STORAGE}")
     return replace(result, objectives=objectives, trials=trials)
+
+
+@pytest.fixture(scope="session")
+def written(study: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of ``study`` with all its files, drawn once for all tests that read them and change nothing."""
+    out = tmp_path_factory.mktemp("written") / "r"
+    page = write(study, out)
+    assert page == out / "index.html"
+    return page
+
+
+@pytest.fixture(scope="session")
+def written_hostile(hostile_study: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of ``hostile_study``, likewise."""
+    return write(hostile_study, tmp_path_factory.mktemp("hostile") / "r")

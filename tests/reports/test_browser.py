@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from nas_moo.cli.options import read_limits
-from reports import front_table, sliders, write
+from reports import front_table, sliders
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 DRIVER = shutil.which("chromedriver")
@@ -43,16 +43,6 @@ def driver():
     driver.quit()
 
 
-@pytest.fixture(scope="module")
-def page(study, tmp_path_factory):
-    return write(study, tmp_path_factory.mktemp("browser") / "r")
-
-
-@pytest.fixture(scope="module")
-def hostile(hostile_study, tmp_path_factory):
-    return write(hostile_study, tmp_path_factory.mktemp("hostile") / "r")
-
-
 @pytest.fixture
 def chromium(driver):
     """On a light screen, whatever the test before has set."""
@@ -61,8 +51,8 @@ def chromium(driver):
 
 
 @pytest.fixture
-def opened(chromium, page):
-    chromium.get(page.as_uri())
+def opened(chromium, written):
+    chromium.get(written.as_uri())
     yield chromium
     assert chromium.get_log("browser") == [], "the console should have nothing to say"
 
@@ -158,10 +148,10 @@ def test_print_has_every_model_and_no_sliders(opened, study):
     assert len(pdf) > 50_000
 
 
-def test_without_scripts_the_page_is_complete(chromium, page, study):
+def test_without_scripts_the_page_is_complete(chromium, written, study):
     chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
-        chromium.get(page.as_uri())
+        chromium.get(written.as_uri())
         rows = chromium.find_element(By.CSS_SELECTOR, "#limits table").find_elements(By.CSS_SELECTOR, "tbody tr")
         assert [r.is_displayed() for r in rows] == [True] * len(study.front())
         assert not chromium.find_element(By.CSS_SELECTOR, ".limits").is_displayed()
@@ -169,8 +159,8 @@ def test_without_scripts_the_page_is_complete(chromium, page, study):
         chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_hostile_names_run_no_script(chromium, hostile):
-    chromium.get(hostile.as_uri())
+def test_hostile_names_run_no_script(chromium, written_hostile):
+    chromium.get(written_hostile.as_uri())
     assert chromium.get_log("browser") == []
     assert chromium.execute_script("return [typeof window.__hacked, document.scripts.length]") == ["undefined", 2]
     assert chromium.find_element(By.TAG_NAME, "h1").text.startswith("</script><script>")
@@ -179,10 +169,10 @@ def test_hostile_names_run_no_script(chromium, hostile):
     assert "'" in text(chromium, ".limits code"), "a hostile name should be quoted for the shell"
 
 
-def test_a_script_that_is_not_ours_does_not_run(chromium, page, tmp_path):
+def test_a_script_that_is_not_ours_does_not_run(chromium, written, tmp_path):
     forged = tmp_path / "forged.html"
     injected = "<script>window.__hacked = 1</script><img src=x onerror='window.__hacked = 2'>"
-    forged.write_text(page.read_text().replace("</main>", f"{injected}</main>"))
+    forged.write_text(written.read_text().replace("</main>", f"{injected}</main>"))
     chromium.get(forged.as_uri())
     assert chromium.execute_script("return typeof window.__hacked") == "undefined"
     assert any("Content Security Policy" in entry["message"] for entry in chromium.get_log("browser"))

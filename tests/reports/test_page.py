@@ -17,11 +17,9 @@ from reports import page as page_module
 SMALL = ("error", "flops")  # one pair, so that a page costs three figures
 
 
-@pytest.fixture(scope="module")
-def report(study, tmp_path_factory):
-    out = tmp_path_factory.mktemp("report") / "out"
-    assert write(study, out) == out / "index.html"
-    return out
+@pytest.fixture
+def report(written):
+    return written.parent
 
 
 def test_page_stands_alone(report):
@@ -51,13 +49,8 @@ def test_page_answers(report, study):
     assert "FLOPs (fvcore" not in page or "multiply-add" in page
 
 
-@pytest.fixture(scope="module")
-def hostile(hostile_study, tmp_path_factory):
-    return write(hostile_study, tmp_path_factory.mktemp("hostile") / "r")
-
-
-def test_names_cannot_become_markup(hostile, hostile_study):
-    page = hostile.read_text()
+def test_names_cannot_become_markup(written_hostile, hostile_study):
+    page = written_hostile.read_text()
     assert re.findall("<script[^>]*>", page) == ['<script type="application/json" id="limits-data">', "<script>"]
     assert "<img" not in page
     assert "&lt;/script&gt;&lt;script&gt;window.__hacked=1&lt;/script&gt;" in page
@@ -67,15 +60,15 @@ def test_names_cannot_become_markup(hostile, hostile_study):
     assert data["labels"] == [o.label for o in hostile_study.objectives]
 
 
-def test_no_password_leaves_in_any_file(hostile):
-    told = {p.name: p.read_bytes() for p in hostile.parent.rglob("*") if p.is_file()}
+def test_no_password_leaves_in_any_file(written_hostile):
+    told = {p.name: p.read_bytes() for p in written_hostile.parent.rglob("*") if p.is_file()}
     assert [name for name, content in told.items() if b"s3cr" in content] == []
     assert b"postgresql://me:***@db.example" in told["index.html"]
     assert b"postgresql://me:***@db.example" in told["trials.csv"]
 
 
-def test_text_that_a_spreadsheet_would_run_loses_its_force(hostile):
-    for row in csv.DictReader(io.StringIO((hostile.parent / "trials.csv").read_text())):
+def test_text_that_a_spreadsheet_would_run_loses_its_force(written_hostile):
+    for row in csv.DictReader(io.StringIO((written_hostile.parent / "trials.csv").read_text())):
         assert row["reason"].startswith("'=cmd")
         assert row["worker"].startswith("'@")
 
