@@ -45,6 +45,9 @@ class Predictions:
     targets: NDArray[np.int64]
 
 
+OUTBID = "outbid"  # the kind of a pruned trial that the sampler gave up for now
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a trial ended.
@@ -54,13 +57,18 @@ class Outcome:
             about the architecture.
         kind: The reason as one word a table can group by: "nan", "build", "budget:flops" ... Empty where complete.
         reason: The same in a sentence.
-        trained: The trial cost training, so it counts towards ``--trials``.
+        trained: The trial cost training.
     """
 
     state: State
     kind: str = ""
     reason: str = ""
     trained: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether a search's ``--trials`` count it: what was outbid has come to no end yet."""
+        return self.trained and self.kind != OUTBID
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class EpochRecord:
         return cls(**{**record, "folds": tuple(record.get("folds", ()))})
 
 
-OUTBID = "a new architecture promises more for each epoch that is left"
+OUTBID_REASON = "a new architecture promises more for each epoch that is left"
 
 
 @dataclass(frozen=True)

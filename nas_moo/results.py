@@ -15,7 +15,7 @@ import pandas as pd
 from nas_moo import choose as choosing
 from nas_moo.choose import Choice, ObjectiveInfo
 from nas_moo.errors import StudyMismatchError, UnknownNameError, UserInputError
-from nas_moo.evaluation import Evaluation, open_seal
+from nas_moo.evaluation import OUTBID, Evaluation, open_seal
 from nas_moo.identity import differences
 from nas_moo.measurement import split_tail
 from nas_moo.pareto import Array, nondominated, scaled
@@ -80,9 +80,10 @@ class StudyResult:
 
     @property
     def done(self) -> int:
-        """Trials as ``--trials`` counts them: those that cost a training, or the complete ones of a study of costs."""
+        """Trials as ``--trials`` counts them: trained and not outbid; of a study of costs alone, those complete."""
         trains = any(o.stage == "trained" for o in self.objectives)
-        return int(self.trials["trained"].sum()) if trains else len(self.complete)
+        counted = self.trials["trained"] & (self.trials["kind"] != OUTBID)
+        return int(counted.sum()) if trains else len(self.complete)
 
     def require_one_key(self) -> None:
         """Refuse to compare models whose numbers were measured on different devices, or under different software.

@@ -24,7 +24,13 @@ def add(commands: Commands) -> None:
     )
     add_limits(what)  # type: ignore[arg-type]
     how = parser.add_argument_group("how")
-    how.add_argument("--trials", type=int, default=60, metavar="N", help="trained trials in all (default: %(default)s)")
+    how.add_argument(
+        "--trials",
+        type=int,
+        default=60,
+        metavar="N",
+        help="trained trials in all, those outbid not counted (default: %(default)s)",
+    )
     how.add_argument("--epochs", type=int, default=15, metavar="N", help="of each training (default: %(default)s)")
     how.add_argument("--time-limit", metavar="TIME", help="stop after this time, such as 90s, 10min, 2h")
     how.add_argument(

@@ -94,6 +94,14 @@ class Verdict:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
+MOST_WAITING = 1.0  # trainings that were outbid, for each complete one: else a sampler might never make up its mind
+
+
+def may_wait(waiting: int, complete: int) -> bool:
+    """Whether one more training may be given up for a new one, with so many that wait already."""
+    return waiting < MOST_WAITING * complete
+
+
 def is_comparable(verdict: Verdict) -> bool:
     """Whether a sampler can weigh the training against a new one: its error is predicted, and something is as cheap."""
     return {"predicted", "spread", "rival"} <= verdict.evidence.keys()

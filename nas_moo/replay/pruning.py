@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Pruner, Rule, Verdict
-from nas_moo.pruners.base import is_comparable
+from nas_moo.pruners.base import is_comparable, may_wait
 from nas_moo.pruners.control import (
     Control,
     ControlReport,
@@ -195,6 +195,8 @@ class Trainer:
     def _is_outbid(self, row: int, points: int, verdict: Verdict) -> bool:
         told = verdict.evidence
         if not (self._pruning.thaw and self._pruning.outbid) or not is_comparable(verdict):
+            return False
+        if not may_wait(len(self._outbid), len(self._finished)):
             return False
         return not self._goes_on(row, told["predicted"], told["spread"], 1.0 - self._table.share(points))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from nas_moo.choose import ObjectiveInfo
 from nas_moo.errors import UserInputError
-from nas_moo.evaluation import OUTBID, EpochRecord, Evaluation, Judgement, Outcome, seal
+from nas_moo.evaluation import OUTBID, OUTBID_REASON, EpochRecord, Evaluation, Judgement, Outcome, seal
 from nas_moo.measurement import NOT_RECORDED, Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import Verdict
@@ -118,7 +118,7 @@ def _evaluations(
 
 def _given_up(arm: Arm, training: Training, verdict: Verdict) -> Outcome:
     if training.decision is not None and training.decision.outbid:
-        return Outcome("pruned", "outbid", OUTBID, trained=True)
+        return Outcome("pruned", OUTBID, OUTBID_REASON, trained=True)
     return Outcome("pruned", arm.pruner, verdict.reason, trained=True)
 
 
@@ -167,7 +167,7 @@ def _judgement(table: RecordedTable, arm: Arm, training: Training, numbers: Mapp
     return Judgement(
         pruner=arm.pruner,
         control=decision.control,
-        reason=OUTBID if decision.outbid else decision.verdict.reason,
+        reason=OUTBID_REASON if decision.outbid else decision.verdict.reason,
         epoch=decision.points,
         last_error=float(table.errors[training.row, decision.points - 1]),
         predicted=number("predicted"),

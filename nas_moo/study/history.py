@@ -78,7 +78,7 @@ class History:
             return
         outcome, measurements = read_outcome(trial), read_measurements(trial)
         self.finished.add(digest)
-        self.trained += outcome.trained if self._trains else outcome.state == "complete"
+        self.trained += outcome.counts if self._trains else outcome.state == "complete"
         if trial.state == TrialState.COMPLETE:
             self.complete.append(trial)
         broken = outcome.state == "screened" and bool(violations(measurements, self._limits))

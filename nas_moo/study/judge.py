@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from nas_moo.evaluation import OUTBID, Judgement
+from nas_moo.evaluation import OUTBID_REASON, Judgement
 from nas_moo.measurement import Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Rule, Verdict, load_pruner
@@ -76,7 +76,7 @@ class Judge:
         return Judgement(
             pruner=self._pruner.name,
             control=control,
-            reason=OUTBID if outbid else verdict.reason,
+            reason=OUTBID_REASON if outbid else verdict.reason,
             epoch=len(record.curve),
             last_error=record.curve[-1].error,
             predicted=_number(told.get("predicted")),

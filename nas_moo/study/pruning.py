@@ -14,10 +14,10 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nas_moo.errors import CorruptError, UserInputError
-from nas_moo.evaluation import Judgement, Outcome
+from nas_moo.evaluation import OUTBID, Judgement, Outcome
 from nas_moo.genome import Architecture
 from nas_moo.pruners import Verdict
-from nas_moo.pruners.base import is_comparable
+from nas_moo.pruners.base import is_comparable, may_wait
 from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
 from nas_moo.samplers.base import GenomeSampler
@@ -77,6 +77,9 @@ class Pruning:
         """Ask the sampler about a training that the pruner lets go on; only what can be kept is given up for it."""
         if not self._setup.thaws or not is_comparable(verdict):
             return None
+        waiting = sum(map(is_outbid, self._history.postponed.values()))
+        if not may_wait(waiting, len(self._history.complete)):
+            return None
         told, trained = verdict.evidence, self._setup.trained_objectives[0]
         values = [
             told["predicted"] if o is trained else record.measurements[o.name].value for o in self._setup.objectives
@@ -88,7 +91,7 @@ class Pruning:
         if not self._keep(record, judgement, epoch):
             return None
         self._note(record, judgement)
-        return Outcome("pruned", "outbid", judgement.reason, trained=True)
+        return Outcome("pruned", OUTBID, judgement.reason, trained=True)
 
     def _note(self, record: TrialRecord, judgement: Judgement) -> None:
         """Store and log a decision."""

@@ -433,9 +433,10 @@ def outbid(pruned, monkeypatch):
 
 
 def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
-    result, asked = outbid(trials=9)
+    result, asked = outbid(trials=8)
     waiting = result.trials[result.trials["kind"] == "outbid"]
     assert len(waiting) == len(asked) // 3 > 1
+    assert result.done == 8 == len(result.trials) - len(waiting), "what waits does not count"
     assert (waiting["state"] == "pruned").all()
     assert not waiting["front"].any()
     table = result.prunings.set_index("number")
@@ -447,9 +448,9 @@ def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
     assert (spread, remaining) == (0.1, 0.5)
     assert values[0] == table.loc[first["number"], "predicted"]
     assert values[1:] == [first[o.name] for o in result.objectives[1:]]
-    again = pruned(Stub(mercy=0), sampler="nsga2", trials=10)
+    again = pruned(Stub(mercy=0), sampler="nsga2", trials=9)
     assert again.trials["continues"].isna().all(), "the pruner has nothing to take back, and the sampler did not ask"
-    with_random = pruned(Stub(mercy=0), sampler="random", trials=12)
+    with_random = pruned(Stub(mercy=0), sampler="random", trials=11)
     assert with_random.trials["continues"].notna().any(), "a sampler that expects nothing leaves it to the pruner"
     gone_on = with_random.trials[with_random.trials["continues"].notna()].iloc[0]
     curves = with_random.epochs.groupby("number")["error"].apply(list)
@@ -479,3 +480,11 @@ def test_what_was_outbid_goes_on_where_nothing_new_is_left(outbid, pruned):
         (result.trials["kind"] == "outbid") & ~result.trials["number"].isin(result.trials["continues"])
     ]
     assert left.empty
+
+
+def test_a_sampler_that_never_makes_up_its_mind_ends_all_the_same(pruned, monkeypatch):
+    monkeypatch.setattr(NSGA2Sampler, "goes_on", lambda *_: False)
+    result = pruned(Stub(mercy=0), sampler="nsga2", trials=6)
+    waiting = (result.trials["kind"] == "outbid").sum()
+    assert result.done == 6
+    assert 3 <= waiting <= (result.trials["state"] == "complete").sum()
