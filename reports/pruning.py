@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -16,7 +17,7 @@ from nas_moo.results import StudyResult
 from reports import pruning_pictures as pictures
 from reports.pruning_numbers import PRUNED, Account, Pruning, gather
 from reports.quantities import trained_objective
-from reports.section import Picture, Section, Table
+from reports.section import WIDE, Picture, Section, Table
 
 QUESTION = "What did pruning save, and what did it cost?"
 LARGEST_RATIO = 2.0  # between thirds of the networks by size: above it, one of them is stopped out of proportion
@@ -94,6 +95,8 @@ def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
                 partial(pictures.draw_ranks, pruning),
             )
         )  # fmt: skip
+    if len(shown) % 2:  # the page gives it both columns
+        shown[0] = replace(shown[0], draw=partial(pictures.draw_epochs, pruning, size=(WIDE, pictures.SIZE[1])))
     return tuple(shown)
 
 

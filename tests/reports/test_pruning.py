@@ -156,3 +156,13 @@ def test_the_audit_stands_beside_what_was_done_and_where_nothing_was(study, make
     plain = pruning.section(make(25, ("error", "flops"), state="complete", judged=False))
     assert "ran without a pruner" in plain.missing
     assert [t.title for t in plain.tables] == [table.title]
+
+
+def test_the_first_of_an_odd_number_of_pictures_is_drawn_as_wide_as_it_stands(make):
+    whole = make(40)
+    without_controls = replace(whole, prunings=whole.prunings[~whole.prunings["control"]])
+    drawn = {
+        len(pictures) % 2: pictures for r in (whole, without_controls) if (pictures := pruning.section(r).pictures)
+    }
+    widths = {odd: pictures[0].draw().get_figure().get_figwidth() for odd, pictures in drawn.items()}
+    assert widths == {0: pytest.approx(5.4), 1: pytest.approx(8.2)}
