@@ -35,12 +35,12 @@ def combine(rounds: Sequence[Round]) -> dict[str, Any]:
     """Value, interval and record of a model that was timed in three rounds or more.
 
     The value is the median of the rounds, and the interval is between them: it holds what changes from one round to
-    the next, which no interval of a single round does. It is no narrower than the narrowest of the rounds' own.
+    the next, which no single round sees. It is no narrower than what changed within the calmest of them.
     """
     measured = [r.measurement for r in rounds]
     values = [m.value for m in measured]
     value, low, high, interval = median_interval(values)
-    reach = min(max(m.value / m.low, m.high / m.value) for m in measured)
+    reach = min(max(m.value / low, high / m.value) for m in measured for low, high in [m.details["within"]])
     low, high = min(low, value / reach), max(high, value * reach)
     key = MeasurementKey.from_dict(measured[0].details["key"])
     relative = math.exp(sum(math.log(r.measurement.value / r.drift.before_ms) for r in rounds) / len(rounds))

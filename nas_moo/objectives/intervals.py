@@ -72,6 +72,20 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float, str]:
     return value, min(low, ordered[rank - 1]), max(high, ordered[-rank]), "95 % t and sign test of medians"
 
 
+def widened(value: float, low: float, high: float, share: float) -> tuple[float, float]:
+    """The ends of an interval, for a value that also scatters by what the interval does not see.
+
+    Args:
+        value: Inside the interval; all are positive.
+        low: Lower end.
+        high: Upper end.
+        share: Half-width of a 95 % interval of what is not seen, relative to the value; it is independent of the rest,
+            so squares add up.
+    """
+    down, up = (math.hypot(share, math.log(ratio)) for ratio in (value / low, high / value))
+    return value * math.exp(-down), value * math.exp(up)
+
+
 def _winsorised(values: Sequence[float]) -> list[float]:
     """Values brought to within three robust standard deviations of their median."""
     middle = statistics.median(values)

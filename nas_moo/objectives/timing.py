@@ -15,7 +15,7 @@ from nas_moo.errors import MachineError, UserInputError
 from nas_moo.measurement import TAILS
 from nas_moo.objectives.intervals import median_interval, trend
 
-PROTOCOL = 2
+PROTOCOL = 3
 _STEADY_WINDOW = 5
 _STEADY_CHANGE = 0.05
 _FEWEST_BLOCKS = 3

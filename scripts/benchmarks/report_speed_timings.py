@@ -23,7 +23,7 @@ PAUSE = timedelta(hours=8)  # of all workers, in the middle
 EVERY = 20  # networks between two timings of the reference
 DRIFTED = 0.08  # of the spans between two of them
 NAME = "latency_eager"
-METHOD = "eager, batch 1, float32, wall clock, 1 thread, a processor; median of block medians, protocol 2"
+METHOD = "eager, batch 1, float32, wall clock, 1 thread, a processor; median of block medians, protocol 3"
 KEY = MeasurementKey(
     network="", input_shape=(1, 8, 8), batch=1, dtype="float32", memory_format="contiguous", mode=NAME,
     cache="warm", threads=1, torch="2.13.0+cpu", cuda=None, cudnn=None, driver=None, runtime=None, device="a processor",
@@ -51,7 +51,7 @@ def timing(ms: float, network: str, rng: np.random.Generator) -> Measurement:
     value, half = float(np.median(blocks)), float(1.5 * blocks.std())
     caveats = ["not converged"] if rng.random() < 0.05 else []
     details = {
-        "protocol": 2, "preset": "search", "precision": 0.02, "block_medians": blocks.tolist(), "samples": 400,
+        "protocol": 3, "preset": "search", "precision": 0.02, "block_medians": blocks.tolist(), "samples": 400,
         "calls_per_sample": 1, "warmup": 12, "steady": True, "converged": not caveats, "few_blocks": False,
         "trend": 0.0, "p95": value * 1.1, "p99": value * 1.3, "wall_over_thread": 1.01, "contended": False,
         "host_share": None, "host_bound": None, "jumps": 0, "seconds": 0.09, "preparation_s": 0.0014,

@@ -54,7 +54,7 @@ def timed(monkeypatch):
         key = self.key_of(candidate).to_dict()
         details = {
             "key": key, "converged": True, "host_bound": None, "wall_over_thread": 1.0, "gpu": [], "p95": 2.0,
-            "p99": None, "other_processes": None, "caveats": [],
+            "p99": None, "other_processes": None, "caveats": [], "within": [value * 0.999, value * 1.001],
         }  # fmt: skip
         return Measurement(value, "ms", value * 0.999, value * 1.001, "95 %", 8, self.method, details)
 
@@ -198,14 +198,16 @@ def rounds(*values, drift=0.0, caveats=()):
     key = {
         "network": "n", "input_shape": [4], "batch": 1, "dtype": "float32", "memory_format": "contiguous", "mode": "m",
         "cache": "warm", "threads": 1, "torch": "2", "cuda": None, "cudnn": None, "driver": None, "runtime": None,
-        "device": "d", "uuid": None, "power_cap_w": None, "clock": "c", "protocol": 2,
+        "device": "d", "uuid": None, "power_cap_w": None, "clock": "c", "protocol": 3,
     }  # fmt: skip
     details = {"key": key, "p95": None, "p99": 3.0, "converged": True, "host_bound": False, "wall_over_thread": None}
     details |= {"gpu": [], "other_processes": [], "caveats": list(caveats)}
-    return [
-        Round(Measurement(v, "ms", v * 0.99, v * 1.01, "95 %", 8, "how", details), Drift(2.0, 2.0 * (1 + drift)), 1)
-        for v in values
-    ]
+
+    def one(v):
+        told = details | {"within": [v * 0.99, v * 1.01]}
+        return Round(Measurement(v, "ms", v * 0.9, v * 1.1, "95 %", 8, "how", told), Drift(2.0, 2.0 * (1 + drift)), 1)
+
+    return [one(v) for v in values]
 
 
 def test_the_interval_is_between_rounds_and_no_narrower_than_within():

@@ -1,7 +1,9 @@
+import math
+
 import pytest
 from scipy import stats
 
-from nas_moo.objectives.intervals import median_rank, t_quantile, wilson
+from nas_moo.objectives.intervals import median_rank, t_quantile, widened, wilson
 
 
 @pytest.mark.parametrize("degrees", [*range(1, 40), 100, 1000, 100_000])
@@ -25,3 +27,12 @@ def test_the_median_rank_is_the_innermost_that_holds_95_percent(n):
         return
     assert 1 - 2 * stats.binom.cdf(rank - 1, n, 0.5) >= 0.95
     assert 1 - 2 * stats.binom.cdf(rank, n, 0.5) < 0.95
+
+
+@pytest.mark.parametrize(("low", "high"), [(2.0, 2.0), (2 * math.exp(-0.03), 2 * math.exp(0.04)), (1.0, 2.0)])
+def test_an_interval_is_widened_by_what_it_does_not_see(low, high):
+    ends = widened(2.0, low, high, 0.03)
+    for end, before in zip(ends, (low, high), strict=True):
+        assert math.log(end / 2) ** 2 == pytest.approx(math.log(before / 2) ** 2 + 0.03**2)
+    assert ends[0] < 2.0 < ends[1]
+    assert widened(2.0, low, high, 0.0) == pytest.approx((low, high))

@@ -125,6 +125,13 @@ def test_the_measurement_carries_its_record():
     assert len(told["block_medians"]) == 8
 
 
+def test_the_interval_reckons_with_what_changes_from_run_to_run():
+    measured = LatencyEager(CPU, timer=StepTimer(wall_ms=2.0)).measure(candidate(nn.Linear(4, 2)))
+    assert measured.details["within"] == [2.0, 2.0]
+    assert (measured.low, measured.high) == (pytest.approx(2 * 0.99, rel=1e-3), pytest.approx(2 * 1.01, rel=1e-3))
+    assert measured.interval.endswith("and 1% from run to run")
+
+
 def test_a_contended_cpu_is_flagged():
     details = LatencyEager(CPU, timer=StepTimer(1.3, 1.0)).measure(candidate(nn.Linear(4, 2))).details
     assert details["contended"] is True
@@ -140,7 +147,7 @@ def test_a_slow_network_says_that_it_has_few_blocks():
 
 def test_the_method_tells_what_makes_two_numbers_differ():
     method = LatencyEager(CPU, batch=4).method
-    for part in ("wall clock, 1 thread", "batch 4", "float32", "cpu", f"torch {torch.__version__}", "protocol 2"):
+    for part in ("wall clock, 1 thread", "batch 4", "float32", "cpu", f"torch {torch.__version__}", "protocol 3"):
         assert part in method
     assert method == LatencyEager("cpu", batch=4, preset=QUICK).method
     assert method != LatencyEager(CPU, batch=8).method
