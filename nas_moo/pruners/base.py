@@ -94,6 +94,7 @@ class Verdict:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
+CHECKS = (0.05, 0.15, 0.3, 0.6)  # of a training's cost: where it is judged by its curve
 MOST_WAITING = 1.0  # trainings that were outbid, for each complete one: else a sampler might never make up its mind
 
 
@@ -103,8 +104,20 @@ def may_wait(waiting: int, complete: int) -> bool:
 
 
 def is_comparable(verdict: Verdict) -> bool:
-    """Whether a sampler can weigh the training against a new one: its error is predicted, and something is as cheap."""
-    return {"predicted", "spread", "rival"} <= verdict.evidence.keys()
+    """Whether a sampler may weigh the training against a new one: a finished one is as cheap, so small ones stay."""
+    return "rival" in verdict.evidence
+
+
+def checks(epochs: Array) -> tuple[int, ...]:
+    """The first points at which the shares of the cost are reached, without the last of all; the first if none is."""
+    last = len(epochs) - 1
+    points = np.searchsorted(epochs, np.array(CHECKS) * epochs[-1] * (1 - 1e-9))
+    return tuple(sorted({int(p) for p in points if p < last})) or tuple(range(min(last, 1)))
+
+
+def is_checked(errors: int, epochs: Array) -> bool:
+    """Whether a training with so many errors has just come to one of the points at which it is weighed."""
+    return errors - 1 in checks(epochs)
 
 
 class Rule(Protocol):

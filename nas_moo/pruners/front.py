@@ -16,13 +16,12 @@ from functools import cached_property
 import numpy as np
 
 from nas_moo.pareto import Array
-from nas_moo.pruners.base import FinishedCurves, Rule, Verdict, check_curve, check_quantile
+from nas_moo.pruners.base import FinishedCurves, Rule, Verdict, check_curve, check_quantile, checks
 from nas_moo.pruners.curves import CurveModel
 from nas_moo.pruners.rank import RankPruner
 from nas_moo.pruners.rivals import Rivals
 
 QUANTILE = 0.1
-SHARES = (0.05, 0.15, 0.3, 0.6)  # of the training's cost: where it is judged
 MARGIN = 0.1  # of rank, where there is no curve; what is so cut wrongly may go on later
 FEWEST_POINTS = 4  # of a curve that is modelled, the last included
 START = 10  # finished trainings
@@ -116,10 +115,3 @@ class FrontRule:
         return Verdict(
             True, f"it ends at {least} at best, and a finished training at costs no higher has {beaten}", seen
         )
-
-
-def checks(epochs: Array) -> tuple[int, ...]:
-    """The first points at which the shares of the cost are reached, without the last of all; the first if none is."""
-    last = len(epochs) - 1
-    points = np.searchsorted(epochs, np.array(SHARES) * epochs[-1] * (1 - 1e-9))
-    return tuple(sorted({int(p) for p in points if p < last})) or tuple(range(min(last, 1)))

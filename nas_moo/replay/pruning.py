@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Pruner, Rule, Verdict
-from nas_moo.pruners.base import is_comparable, may_wait
+from nas_moo.pruners.base import is_checked, is_comparable, may_wait
 from nas_moo.pruners.control import (
     Control,
     ControlReport,
@@ -126,7 +126,7 @@ class Trainer:
         table: It answers.
         pruning: When trainings are given up.
         seed: Of the coins of the control arm.
-        goes_on: The sampler's say: row, predicted error, spread of its logarithm, share of the training that is left.
+        goes_on: The sampler's say: row, points of its curve, share of the training that is left.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Trainer:
         table: RecordedTable,
         pruning: Pruning,
         seed: int,
-        goes_on: Callable[[int, float, float, float], bool] = lambda *_: True,
+        goes_on: Callable[[int, int, float], bool] = lambda *_: True,
     ) -> None:
         self._table, self._pruning, self._seed, self._goes_on = table, pruning, seed, goes_on
         self._finished, self._controls = list[int](), list[Control]()
@@ -143,15 +143,21 @@ class Trainer:
         self._level, self._thawed = 0, 0
         self._rule: Rule | None = None
 
-    def train(self, row: int, number: int) -> Training:
-        """Train a row until the rule stops it, or to its end."""
+    def train(self, row: int, number: int, *, wanted: bool = False) -> Training:
+        """Train a row until the rule stops it, or to its end.
+
+        Args:
+            row: Of the table.
+            number: Of the training.
+            wanted: The sampler proposes it: what it takes up again is not stopped again by the rule, which knows less.
+        """
         before, last = self._pruned.pop(row, 0), self._table.errors.shape[1]
         self._thawed += before > 0
         self._outbid.discard(row)
         decision: Decision | None = None
         for points in range(before + 1, last):
             verdict = self._verdict(row, points)
-            if verdict.stop:
+            if verdict.stop and not (wanted and before):
                 control = is_control(self._seed, number, len(self._controls), self._pruning.control_share)
                 decision = self._decision(verdict, points, control=control)
                 if not control:
@@ -193,12 +199,11 @@ class Trainer:
         return PruningTrace(rows, points, report, self._level, self._thawed, len(self._outbid), wrong, stopped)
 
     def _is_outbid(self, row: int, points: int, verdict: Verdict) -> bool:
-        told = verdict.evidence
         if not (self._pruning.thaw and self._pruning.outbid) or not is_comparable(verdict):
             return False
-        if not may_wait(len(self._outbid), len(self._finished)):
+        if not is_checked(points, self._table.epochs) or not may_wait(len(self._outbid), len(self._finished)):
             return False
-        return not self._goes_on(row, told["predicted"], told["spread"], 1.0 - self._table.share(points))
+        return not self._goes_on(row, points, 1.0 - self._table.share(points))
 
     def _verdict(self, row: int, points: int) -> Verdict:
         if self._rule is None:

@@ -93,7 +93,7 @@ class CostOracle:
 
 Loader: TypeAlias = Callable[[Genome, SamplerOptions, Callable[[Architecture], bool], CostOracle], BaseSampler]
 
-_PREDICTED, _SPREAD, _LEFT = "predicted", "spread", "remaining"  # attributes of pruned trials
+_PREDICTED, _CURVE, _LEFT = "predicted", "curve", "remaining"  # attributes of trials
 _ROUNDING = 1e-9  # shares of trainings may sum up to a little less than a whole
 
 
@@ -198,7 +198,7 @@ class _Search:
             self._genes[row] = trial.params
             self._oracle.note(row)
             begun = _proposing_time(self._sampler) - spent
-        training = self._trainer.train(row, len(self._trainings))
+        training = self._trainer.train(row, len(self._trainings), wanted=trial is not None)
         self._tell(trial, training)
         self._trainings.append(training)
         self._proposing.append(_proposing_time(self._sampler) - begun)
@@ -220,20 +220,20 @@ class _Search:
             trainings=tuple(self._trainings),
         )
 
-    def _goes_on(self, row: int, predicted: float, spread: float, remaining: float) -> bool:
+    def _goes_on(self, row: int, points: int, remaining: float) -> bool:
         if not isinstance(self._sampler, GenomeSampler):
             return True
-        values = np.r_[predicted, self._table.objectives[row][1:]]
-        return self._sampler.goes_on(self._genes[row], values, spread, remaining)
+        curve = tuple(self._table.errors[row, :points].tolist())
+        return self._sampler.goes_on(self._genes[row], self._table.objectives[row][1:], curve, remaining)
 
     def _tell(self, trial: Trial | None, training: Training) -> None:
         """Tell Optuna; what goes on is a trial of its own, with the genes and the generation of the one before."""
         values, complete = self._table.objectives[training.row].tolist(), training.verdict is None
         told = {} if complete else self._trainer.told(training)
-        attributes: dict[str, Any] = {}
+        attributes: dict[str, Any] = {_CURVE: self._table.errors[training.row, : training.points].tolist()}
         if told:
             remaining = 1.0 - self._table.share(training.points) if self._pruning.thaw else math.inf
-            attributes = {_PREDICTED: [told["predicted"], *values[1:]], _SPREAD: told["spread"], _LEFT: remaining}
+            attributes |= {_PREDICTED: [told["predicted"], *values[1:]], _LEFT: remaining}
         if trial is None:
             before = self._study.get_trials(deepcopy=False)[self._numbers[training.row]]
             kept = {k: v for k, v in before.system_attrs.items() if not k.startswith("constraints:")}
@@ -249,6 +249,7 @@ class _Search:
                 )
             )
         elif complete:
+            trial.set_user_attr(_CURVE, attributes[_CURVE])
             self._study.tell(trial, values)
         else:
             self._numbers[training.row] = trial.number
@@ -260,11 +261,14 @@ class _Search:
 
 def _read(trial: FrozenTrial) -> Individual | None:
     """A finished trial of a replay; a pruned one with the final error that is expected."""
-    if _PREDICTED not in trial.user_attrs:
-        return None if trial.state == TrialState.PRUNED else read_trial(trial)
-    values = np.array(trial.user_attrs[_PREDICTED])
-    spread, remaining = trial.user_attrs[_SPREAD], trial.user_attrs[_LEFT]
-    return Individual(trial.params, values, values, values, complete=False, spread=spread, remaining=remaining)
+    curve = tuple(trial.user_attrs.get(_CURVE, ()))
+    if trial.state == TrialState.PRUNED:
+        if _PREDICTED not in trial.user_attrs:
+            return None
+        values = np.array(trial.user_attrs[_PREDICTED])
+        return Individual(trial.params, values, values, values, 0.0, False, curve, trial.user_attrs[_LEFT])
+    found = read_trial(trial)
+    return None if found is None else replace(found, curve=curve)
 
 
 def replay_seeds(

@@ -44,15 +44,15 @@ class GenomeSampler(BaseSampler):
         """
         raise UserInputError("a parameter is no gene of the space", value=param_name, do="Ask for genes only.")
 
-    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+    def goes_on(self, genes: Mapping[str, Any], costs: Array, curve: Sequence[float], remaining: float) -> bool:
         """Whether a training that has come so far is a better use of its remaining epochs than a new one.
 
         A sampler that expects nothing of trainings says yes.
 
         Args:
             genes: A value for each.
-            values: The objectives in the study's order; the error is predicted from the curve.
-            spread: Standard deviation of the logarithm of that prediction.
+            costs: The objectives but the error, in the study's order.
+            curve: Its errors so far, at the points at which every training has one.
             remaining: Share of the training that is left.
         """
         return True
@@ -73,9 +73,9 @@ class WrappingSampler(GenomeSampler):
         """Pass on to the base."""
         self.base.after_trial(study, trial, state, values)
 
-    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+    def goes_on(self, genes: Mapping[str, Any], costs: Array, curve: Sequence[float], remaining: float) -> bool:
         """Ask the base, if it is one of ours."""
-        return not isinstance(self.base, GenomeSampler) or self.base.goes_on(genes, values, spread, remaining)
+        return not isinstance(self.base, GenomeSampler) or self.base.goes_on(genes, costs, curve, remaining)
 
     def reseed_rng(self) -> None:
         """Pass on to the base."""

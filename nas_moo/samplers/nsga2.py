@@ -89,12 +89,12 @@ class NSGA2Sampler(GenomeSampler):
         self.origin = "bred"
         return self._new(trial, self._bred)
 
-    def goes_on(self, genes: Mapping[str, Any], values: Array, spread: float, remaining: float) -> bool:
+    def goes_on(self, genes: Mapping[str, Any], costs: Array, curve: Sequence[float], remaining: float) -> bool:
         """As the surrogate sees it that made the last proposal; yes where there was none."""
         if self._screening is None:
             return True
         with _blas().limit(limits=1, user_api="blas"):
-            return self._screening.goes_on(self._codes.encode(genes), values, spread, remaining)
+            return self._screening.goes_on(self._codes.encode(genes), costs, curve, remaining)
 
     def reseed_rng(self) -> None:
         """Begin another sequence of random numbers."""
@@ -111,8 +111,14 @@ class NSGA2Sampler(GenomeSampler):
                 self._rows[individual] = row = self._codes.encode(individual.genes)
                 if (gone := self._population.add(individual)) is not None:
                     del self._rows[gone]
-                if self._screening is not None and (individual.complete or individual.spread > 0):
-                    self._screening.learn(row, individual.values, individual.spread, individual.remaining)
+                if self._screening is not None and (individual.complete or individual.curve):
+                    self._screening.learn(
+                        row,
+                        individual.values,
+                        individual.curve,
+                        complete=individual.complete,
+                        remaining=individual.remaining,
+                    )
 
     def _screened(self, screening: Screening, waiting: Sequence[FrozenTrial]) -> dict[str, Any] | None:
         """The most promising candidate; None where none is new, or none can be judged."""

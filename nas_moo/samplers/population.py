@@ -28,7 +28,7 @@ class Individual:
         high: Upper ends.
         violation: By how much limits are broken, summed; 0 where none is.
         complete: Its values were all measured; a pruned trial's error is a prediction.
-        spread: Standard deviation of the logarithm of that prediction.
+        curve: Its errors so far, at the points at which every training has one; empty where they are not known.
         remaining: Share of the training that a pruned trial has before it, should it go on; infinite where it cannot.
     """
 
@@ -38,7 +38,7 @@ class Individual:
     high: Array
     violation: float = 0.0
     complete: bool = True
-    spread: float = 0.0
+    curve: tuple[float, ...] = ()
     remaining: float = np.inf
 
 

@@ -12,7 +12,7 @@ by those that they have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,12 @@ from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.costs import CostModel
 from nas_moo.samplers.improvement import ToBeat
 from nas_moo.samplers.promise import Promise
-from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess
+from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess, Prediction
+from nas_moo.samplers.trainings import Training, Trainings, base
 
 SHORTLIST = 8  # candidates of a proposal that are asked for their costs
 EXPLORED = 80  # architectures that are asked once, before costs are predicted
 START = 10  # trainings of architectures drawn evenly, before anything is screened
-BASE = 0.9  # of the lowest error: the surrogate sees the logarithm of what lies above it
-PATIENCE = 0.5  # a training goes on while it promises that much of what a new one does, for each epoch
 FITS_PER_DOUBLING = 50  # how often the hyperparameters are improved while the trainings double
 
 
@@ -52,21 +51,6 @@ class Parts:
 WHOLE = Parts()
 
 
-@dataclass(frozen=True, eq=False)
-class Paused:
-    """A pruned training that can go on.
-
-    Attributes:
-        place: Among all that was learned.
-        row: Its genes.
-        remaining: Share of the training that is before it.
-    """
-
-    place: int
-    row: Array
-    remaining: float
-
-
 class Screening:
     """Ranks candidates by what their training is expected to add to the front."""
 
@@ -76,38 +60,36 @@ class Screening:
         self._most = self._scaled(np.array([problem.limits.get(name, np.inf) for name in problem.costs]))
         self._model = GaussianProcess(codes, len(problem.costs), rng, linear=parts.linear)
         self._cost_model = CostModel(codes, problem.log, rng)
-        self._points, self._costs, self._errors = list[Array](), list[Array](), list[float]()
-        self._paused: dict[bytes, Paused] = {}
-        self._spreads = list[float]()  # of pruned trainings, whose errors are predictions; 0 of complete ones
+        self._trainings = Trainings(codes, len(problem.costs), rng)
         self._learned_at, self._explored = 0, False
         self._promise: Promise | None = None  # of the last proposal
         self._outbidding = 0.0  # what the best candidate promised that was not proposed
 
     def __len__(self) -> int:
-        return self._spreads.count(0.0)
+        return len(self._trainings.errors)
 
-    def learn(self, row: Array, values: Array, spread: float = 0.0, remaining: float = np.inf) -> None:
+    def learn(
+        self,
+        row: Array,
+        values: Array,
+        curve: Sequence[float] = (),
+        *,
+        complete: bool = True,
+        remaining: float = np.inf,
+    ) -> None:
         """A training ended, or was pruned.
 
         Args:
             row: What was trained.
-            values: The objectives in the study's order; of a pruned training the error that is predicted.
-            spread: Standard deviation of the logarithm of that prediction; 0 of a complete training.
+            values: The objectives in the study's order; the error of a pruned training does not matter.
+            curve: Its errors so far, at the points at which every training has one; empty where they are not known.
+            complete: It ended.
             remaining: Share of the training that a pruned one has before it; infinite where it cannot go on.
         """
-        error, costs = float(values[self._problem.error]), self._scaled(np.delete(values, self._problem.error))
-        before = self._paused.pop(row.tobytes(), None)
-        place = len(self._errors) if before is None else before.place
-        if np.isfinite(remaining):
-            self._paused[row.tobytes()] = Paused(place, row, remaining)
-        if before is not None:
-            self._errors[place], self._spreads[place] = error, spread
-            return
-        self._points.append(self._codes.points(row[None])[0])
-        self._costs.append(costs)
-        self._errors.append(error)
-        self._spreads.append(spread)
-        self._cost_model.learn(self._points[-1][None], costs[None])
+        error = float(values[self._problem.error]) if complete else None
+        training = self._training(row, np.delete(values, self._problem.error), error, curve, remaining)
+        if self._trainings.learn(training):
+            self._cost_model.learn(training.point[None], training.costs[None])
 
     def best(self, rows: Array, is_known: Callable[[Architecture], bool], waiting: Array) -> dict[str, Any] | None:
         """The values of the candidate to train; None where all are known.
@@ -125,7 +107,7 @@ class Screening:
             self._explored = True
             self._ask(self._shortlist(self._codes.uniform(EXPLORED, self._rng), is_known, EXPLORED))
         points, costs = self._predicted(rows)
-        promise = self._fitted(waiting, costs)
+        promise, endings = self._fitted(waiting, costs)
         ranking = np.argsort(-promise(points, costs), kind="stable")
         chosen = self._shortlist(rows[ranking], is_known, SHORTLIST)
         if not chosen:
@@ -133,41 +115,47 @@ class Screening:
         points, told = self._ask(chosen)
         promised = promise(points, self._cost_model.filled(points, told))
         self._promise, ranked = promise, np.sort(promised)[::-1].tolist()
-        if (paused := self._worth_going_on(promise, ranked[0], waiting)) is not None:
+        if (paused := self._worth_going_on(promise, endings, ranked[0], waiting)) is not None:
             self._outbidding = ranked[0]
             return self._codes.decode(paused.row)
         self._outbidding = ranked[1] if len(ranked) > 1 else 0.0
         return list(chosen.values())[int(np.argmax(promised))]
 
-    def goes_on(self, row: Array, values: Array, spread: float, remaining: float) -> bool:
-        """Whether a training that has come so far promises enough for each epoch that is left.
+    def goes_on(self, row: Array, costs: Array, curve: Sequence[float], remaining: float) -> bool:
+        """Whether a training that has come so far promises as much for each epoch that is left as a new one.
 
         It is compared with the best candidate that was not proposed, all of whose epochs are left. It may be given up
         for now with no loss but the time, since it waits among the pruned and is proposed again when it promises most.
 
         Args:
             row: Its genes.
-            values: The objectives in the study's order; the error is predicted from the curve.
-            spread: Standard deviation of the logarithm of that prediction.
+            costs: Those known before training, in the study's order.
+            curve: Its errors so far.
             remaining: Share of the training that is left.
         """
-        if self._promise is None:
+        training = self._training(row, costs, None, curve, remaining)
+        ending = None if self._promise is None else self._trainings.ending([training])
+        if self._promise is None or ending is None:
             return True
-        error, costs = float(values[self._problem.error]), self._scaled(np.delete(values, self._problem.error))
-        promised = self._promise.of_begun(self._codes.points(row[None]), costs[None], error, spread)
-        return promised >= PATIENCE * max(self._outbidding, 0.0) * remaining
+        promised = float(self._promise.of(ending, training.costs[None])[0])
+        return promised >= max(self._outbidding, 0.0) * remaining
 
-    def _worth_going_on(self, promise: Promise, best: float, waiting: Array) -> Paused | None:
+    def _worth_going_on(self, promise: Promise, endings: Prediction, best: float, waiting: Array) -> Training | None:
         """The pruned training that promises more for each epoch that it still takes than a new one; None without."""
-        running = {row.tobytes() for row in waiting}
-        paused = [p for key, p in self._paused.items() if key not in running]
-        if not paused:
+        running, known = {row.tobytes() for row in waiting}, self._trainings.known
+        able = [np.isfinite(t.remaining) and t.error is None and t.row.tobytes() not in running for t in known]
+        paused = np.flatnonzero(np.array(able) & np.isfinite(endings.mean))
+        if not len(paused):
             return None
-        places = [p.place for p in paused]
-        promised = promise(np.array(self._points)[places], np.array(self._costs)[places])
-        rates = promised / np.array([p.remaining for p in paused])
+        costs, remaining = (np.array([getattr(known[p], of) for p in paused]) for of in ("costs", "remaining"))
+        rates = promise.of(Prediction(endings.mean[paused], endings.std[paused]), costs) / remaining
         first = int(np.argmax(rates))
-        return paused[first] if rates[first] > max(best, 0.0) else None
+        return known[paused[first]] if rates[first] > max(best, 0.0) else None
+
+    def _training(
+        self, row: Array, costs: Array, error: float | None, curve: Sequence[float], remaining: float
+    ) -> Training:
+        return Training(row, self._codes.points(row[None])[0], self._scaled(costs), error, curve, remaining)
 
     def _predicted(self, rows: Array) -> tuple[Array, Array]:
         """Points and predicted costs of genomes."""
@@ -200,20 +188,18 @@ class Screening:
         told: Mapping[str, float] = self._problem.ask(architecture)
         return self._scaled(np.array([told.get(name, np.nan) for name in self._problem.costs]))
 
-    def _fitted(self, waiting: Array, around: Array) -> Promise:
-        """Fit the surrogate; gives what trainings promise by it.
+    def _fitted(self, waiting: Array, around: Array) -> tuple[Promise, Prediction]:
+        """Fit the surrogate; gives what trainings promise by it, and how those end that it was fitted to.
 
         Args:
             waiting: What other workers are training, shape (m, genes).
             around: Costs that budgets reach to beside those of trainings, shape (n, costs).
         """
-        points, costs = np.array(self._points), np.array(self._costs)
-        errors, complete = np.array(self._errors), np.array(self._spreads) == 0
-        base = _base(errors[complete])
-        above = errors - base
-        least = float(above[complete].min()) / 2
-        above[~complete] = np.maximum(above[~complete], least)  # a prediction may be below the base
-        target, noise = np.log(above), (np.array(self._spreads) * errors / above) ** 2
+        endings, errors = self._trainings.endings(), self._trainings.errors
+        known = [t for t, mean in zip(self._trainings.known, endings.mean, strict=True) if np.isfinite(mean)]
+        points, costs = np.array([t.point for t in known]), np.array([t.costs for t in known])
+        complete = np.array([t.error is not None for t in known])
+        target, noise = (of[np.isfinite(endings.mean)] for of in (endings.mean, endings.std**2))
         learn = FITS_PER_DOUBLING * (len(target) - self._learned_at) >= len(target)
         self._learned_at = len(target) if learn else self._learned_at
         keep = self._kept(costs, target)
@@ -227,13 +213,12 @@ class Screening:
             self._model.fit(points, costs, np.concatenate([target[keep], expected]), learn=False, noise=noise)
         else:
             costs = costs[keep]
-        worst = float(np.median(errors[complete][:START])) - base
+        worst = float(np.median(errors[:START])) - base(errors)
         reach = np.concatenate([costs, around])
         # What was pruned is nobody's to deploy, so it is nothing to beat.
         seen, rivals = np.exp(self._model.fitted)[counting], costs[counting]
         to_beat = ToBeat(seen, rivals, reach.min(axis=0), reach.max(axis=0), worst)
-
-        return Promise(self._model, to_beat, base, least, self._most)
+        return Promise(self._model, to_beat, self._most), endings
 
     def _kept(self, costs: Array, target: Array) -> NDArray[np.intp]:
         """The last points and all of the front, where there are too many."""
@@ -246,11 +231,3 @@ class Screening:
 
     def _scaled(self, costs: Array) -> Array:
         return np.asarray(np.where(self._log, np.log(np.where(self._log, costs, 1.0)), costs))
-
-
-def _base(errors: Array) -> float:
-    """What is taken off errors before the logarithm: it shows differences among the best that noise would hide else."""
-    low = float(errors.min())
-    if low > 0:
-        return BASE * low
-    return low - max(0.1 * (float(np.median(errors)) - low), 1e-9)

@@ -16,6 +16,7 @@ from nas_moo.study.config import Setup
 from nas_moo.study.evaluate import violations
 from nas_moo.study.record import (
     read_continues,
+    read_curve,
     read_judgement,
     read_measurements,
     read_outcome,
@@ -40,13 +41,14 @@ class IndividualReader:
         """The individual; None where the trial teaches nothing.
 
         That is one that failed or was interrupted, one that was screened under tighter limits than today's, and one
-        that was pruned and left no prediction of its error.
+        that was pruned and left neither a prediction of its error nor a curve.
         """
         state, measured = read_outcome(trial).state, read_measurements(trial)
         violation = sum(violations(measured, self._limits).values())
         if state not in ("complete", "pruned", "screened") or (state == "screened" and violation == 0):
             return None
-        value, low, high = self._values(trial, measured)
+        curve = self._curve(trial, state)
+        value, low, high = self._values(trial, measured, curve)
         if violation == 0 and not np.isfinite(value).all():
             return None
         try:
@@ -54,22 +56,32 @@ class IndividualReader:
         except UserInputError:  # added by hand, without all genes or with others
             return None
         genes = parameters(architecture, self._genome) | trial.params
-        spread, remaining = self._postponed(trial) if state == "pruned" else (0.0, np.inf)
-        return Individual(genes, value, low, high, violation, state == "complete", spread, remaining)
+        remaining = self._remaining(trial) if state == "pruned" else np.inf
+        return Individual(genes, value, low, high, violation, state == "complete", curve, remaining)
 
-    def _postponed(self, trial: FrozenTrial) -> tuple[float, float]:
-        """How sure the prediction of a pruned trial's error is, and the share of the training that is left of it."""
+    def _curve(self, trial: FrozenTrial, state: str) -> tuple[float, ...]:
+        """The errors of its epochs; none of a trial that was added by hand with other epochs than the study's."""
+        errors = tuple(e.error for e in read_curve(trial))
+        fits = len(errors) == self._epochs if state == "complete" else len(errors) < self._epochs
+        return errors if fits and np.isfinite(errors).all() else ()
+
+    def _remaining(self, trial: FrozenTrial) -> float:
+        """The share of the training that is left of a pruned trial; infinite where it cannot go on."""
         judgement = read_judgement(trial)
-        if judgement is None or judgement.spread is None:
-            return 0.0, np.inf
         continues, inherited = read_continues(trial)
         began_anew = continues is not None and inherited == 0  # its checkpoint was gone, and may be again
-        stays = not self._thaws or began_anew
-        return judgement.spread, np.inf if stays else 1.0 - judgement.epoch / self._epochs
+        if judgement is None or not self._thaws or began_anew:
+            return np.inf
+        return 1.0 - judgement.epoch / self._epochs
 
-    def _values(self, trial: FrozenTrial, measured: Mapping[str, Measurement]) -> tuple[Array, Array, Array]:
-        """Values, lower and upper ends; NaN where nothing is known."""
-        told = read_predictions(trial)
+    def _values(
+        self, trial: FrozenTrial, measured: Mapping[str, Measurement], curve: tuple[float, ...]
+    ) -> tuple[Array, Array, Array]:
+        """Values, lower and upper ends; NaN where nothing is known.
+
+        Of a pruned trial the error is that which its pruner predicted, or its last where it predicted none.
+        """
+        told = {o.name: curve[-1] for o in self._objectives if o.stage == "trained" and curve} | read_predictions(trial)
         if trial.values is not None:
             told |= {o.name: value for o, value in zip(self._objectives, trial.values, strict=True)}
         rows = []

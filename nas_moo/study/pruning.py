@@ -17,7 +17,7 @@ from nas_moo.errors import CorruptError, UserInputError
 from nas_moo.evaluation import OUTBID, Judgement, Outcome
 from nas_moo.genome import Architecture
 from nas_moo.pruners import Verdict
-from nas_moo.pruners.base import is_comparable, may_wait
+from nas_moo.pruners.base import is_checked, is_comparable, may_wait
 from nas_moo.pruners.control import is_control
 from nas_moo.results import ID_LENGTH
 from nas_moo.samplers.base import GenomeSampler
@@ -47,7 +47,8 @@ class Pruning:
         self._sampler = sampler
         self._judge = Judge(setup, history)
         self._looked_at, self._may_thaw, self._hopeful = 0, True, -1
-        self._said = set[str]()
+        self._said, self._wanted = set[str](), set[int]()
+        self._epochs = np.arange(1.0, setup.epochs + 1)
 
     def say(self) -> None:
         """Say what a user should know of the pruner before it decides."""
@@ -62,7 +63,8 @@ class Pruning:
         if self._judge.level:
             told = f"The pruner turns more cautious, by what controls have shown (step {self._judge.level})"
             self._say_once(f"level {self._judge.level}", told)
-        if not verdict.stop:
+        wanted = record.continues is not None and record.continues.number in self._wanted
+        if not verdict.stop or wanted:
             if verdict.reason.startswith("too few"):
                 self._say_once("too few", f"No pruning yet: {verdict.reason}")
             return self._outbid(record, verdict, epoch)
@@ -75,17 +77,15 @@ class Pruning:
 
     def _outbid(self, record: TrialRecord, verdict: Verdict, epoch: Epoch) -> Outcome | None:
         """Ask the sampler about a training that the pruner lets go on; only what can be kept is given up for it."""
-        if not self._setup.thaws or not is_comparable(verdict):
+        if not self._setup.thaws or not is_comparable(verdict) or not is_checked(len(record.curve), self._epochs):
             return None
         waiting = sum(map(is_outbid, self._history.postponed.values()))
         if not may_wait(waiting, len(self._history.complete)):
             return None
-        told, trained = verdict.evidence, self._setup.trained_objectives[0]
-        values = [
-            told["predicted"] if o is trained else record.measurements[o.name].value for o in self._setup.objectives
-        ]
-        remaining = 1.0 - len(record.curve) / self._setup.epochs
-        if self._sampler.goes_on(record.trial.params, np.array(values), told["spread"], remaining):
+        trained, errors = self._setup.trained_objectives[0], [e.error for e in record.curve]
+        costs = [record.measurements[o.name].value for o in self._setup.objectives if o is not trained]
+        remaining = 1.0 - len(errors) / self._setup.epochs
+        if self._sampler.goes_on(record.trial.params, np.array(costs), errors, remaining):
             return None
         judgement = self._judge.judgement(record, verdict, outbid=True)
         if not self._keep(record, judgement, epoch):
@@ -146,6 +146,8 @@ class Pruning:
             return None
         found = self._stored(trial)
         by = "pruner" if trial.number == self._hopeful else "sampler"
+        if by == "sampler":  # it knows more than the pruner, which would stop the training again at once
+            self._wanted.add(trial.number)
         self._log("thawed", number=trial.number, id=architecture.digest[:ID_LENGTH], epoch=found.epochs, by=by)
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from pruning_quality_rules import JointRankPruner
+from pruning_quality_rules import JointRankPruner, KnowingPruner
 from search_quality_arms import load_started
 
 from nas_moo.pruners import DEFAULT_QUANTILE, Pruner, load_pruner
@@ -25,7 +25,7 @@ class Arm:
     Attributes:
         sampler: Of nas-moo.
         population: Of the sampler.
-        pruner: Its name; "joint-rank" is that of ``pruning_quality_rules``.
+        pruner: Its name; "joint-rank" and "knowing" are those of ``pruning_quality_rules``.
         quantile: Of the pruner, where it has one.
         thaw: Pruned trainings may go on.
         controls: There is a control arm.
@@ -44,14 +44,17 @@ class Arm:
         """One search."""
         load = partial(load_started, partial(load_named, self.sampler))
         options = SamplerOptions(seed=seed, population=self.population)
-        return replay_search(table, load, options, trials, self.pruning)
+        return replay_search(table, load, options, trials, self.pruning(table))
 
-    @property
-    def pruning(self) -> Pruning:
+    def pruning(self, table: RecordedTable) -> Pruning:
         """As a replay is told."""
         quantile = (self.quantile or DEFAULT_QUANTILE) if self.pruner == "front" else None
-        pruner: Pruner = JointRankPruner() if self.pruner == "joint-rank" else load_pruner(self.pruner, quantile)
-        return Pruning(pruner, quantile, None if self.controls else 0.0, self.thaw, self.outbid)
+        return Pruning(self._pruner(table, quantile), quantile, None if self.controls else 0.0, self.thaw, self.outbid)
+
+    def _pruner(self, table: RecordedTable, quantile: float | None) -> Pruner:
+        if self.pruner == "joint-rank":
+            return JointRankPruner()
+        return KnowingPruner(table) if self.pruner == "knowing" else load_pruner(self.pruner, quantile)
 
 
 _OTHERS = ("rank", "median", "halving", "joint-rank")
@@ -62,6 +65,7 @@ ARMS: dict[str, Arm] = {
     "nsga2 front q=0.1 no-thaw": Arm("nsga2", "front", quantile=0.1, thaw=False),
     "nsga2 front q=0.1 no-controls": Arm("nsga2", "front", quantile=0.1, controls=False),
     **{f"nsga2 {rule}": Arm("nsga2", rule) for rule in _OTHERS},
+    "nsga2 knowing": Arm("nsga2", "knowing", thaw=False, controls=False, outbid=False),
     "optuna-nsga2-50 front q=0.1": Arm("optuna-nsga2", "front", population=50, quantile=0.1),
     **{f"optuna-nsga2-50 {rule}": Arm("optuna-nsga2", rule, population=50) for rule in _OTHERS},
 }

@@ -37,9 +37,17 @@ def test_arms_begin_with_the_common_start_and_prune_what_they_are_named_for(tiny
     assert arms.ARMS[ARM].search(tiny, 3, 10).rows.tolist() == start
     for name, arm in arms.ARMS.items():
         assert arm.pruner in name
-        assert arm.pruning.thaw is ("no-thaw" not in name)
-        assert (arm.pruning.control_share == 0.0) is ("no-controls" in name)
-        assert arm.pruner != "front" or f"q={arm.pruning.quantile}" in name
+        told, knows = arm.pruning(tiny), arm.pruner == "knowing"
+        assert told.thaw is ("no-thaw" not in name and not knows)
+        assert (told.control_share == 0.0) is ("no-controls" in name or knows)
+        assert arm.pruner != "front" or f"q={told.quantile}" in name
+
+
+def test_who_knows_the_end_gives_up_at_once_what_will_be_dominated(tiny):
+    trace = arms.ARMS["nsga2 knowing"].search(tiny, 3, 20)
+    assert set(trace.pruning.points) == {1}
+    assert trace.pruning.wrong == 0
+    assert len(trace.pruning.pruned) > 10
 
 
 def test_cuts_are_those_of_the_search(tiny, outcome):

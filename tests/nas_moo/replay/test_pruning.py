@@ -160,14 +160,14 @@ def test_the_truth_beside_the_control_arm(tiny):
 
 
 class Tells(StopsAll):
-    """Stops nothing, and says at the second point what it expects."""
+    """Stops nothing, and says at the third point, where trainings are weighed, and the fourth that one is as cheap."""
 
     def __init__(self, rival=True):
         self.rival = rival
 
     def decide(self, curve, low, high):
-        told = {"predicted": float(curve[-1]) / 2, "spread": 0.2} | ({"rival": 0.0} if self.rival else {})
-        return Verdict(False, "fine", told if len(curve) == 2 and self.finished else {})
+        told = {"rival": 0.0} if self.rival else {}
+        return Verdict(False, "fine", told if len(curve) in (3, 4) and self.finished else {})
 
 
 @pytest.mark.parametrize(
@@ -182,20 +182,29 @@ class Tells(StopsAll):
 def test_a_sampler_may_give_a_training_up_for_now(tiny, pruning, waits):
     asked = []
 
-    def never(row, predicted, spread, remaining):
-        asked.append((row, predicted, spread, remaining))
+    def never(row, points, remaining):
+        asked.append((row, points, remaining))
         return False
 
     trainer = Trainer(tiny, pruning, 0, never)
     assert trainer.train(0, 0).verdict is None, "there is nothing to compare it with"
     training = trainer.train(1, 1)
-    assert (training.points == 2) == (training.verdict is not None) == waits
-    assert asked == ([(1, pytest.approx(tiny.errors[1, 1] / 2), 0.2, pytest.approx(16 / 18))] if waits else [])
+    assert (training.points == 3) == (training.verdict is not None) == waits
+    assert asked == ([(1, 3, pytest.approx(15 / 18))] if waits else [])
     assert trainer.thaw() is None, "it is the sampler's to take up"
     told = trainer.trace()
     assert (told.outbid, told.stopped, told.report.pruned) == (int(waits), 0, 0)
     assert told.pruned.tolist() == [1] * waits
-    assert trainer.train(1, 2).fulls == pytest.approx(16 / 18 if waits else 1)
+    assert trainer.train(1, 2).fulls == pytest.approx(15 / 18 if waits else 1)
+
+
+def test_what_the_sampler_takes_up_again_is_not_stopped_again_by_the_rule(tiny):
+    trainer = Trainer(tiny, Pruning(StopsAll(), control_share=0.0, thaw=True), 0)
+    for row in range(3):
+        assert trainer.train(row, row, wanted=True).verdict is None
+    assert trainer.train(3, 3, wanted=True).verdict is not None, "it is new, and the rule has its say"
+    again = trainer.train(3, 4, wanted=True)
+    assert (again.verdict, again.points, again.fulls) == (None, 18, pytest.approx(16 / 18))
 
 
 def test_our_sampler_outbids_and_takes_up_again(tiny):

@@ -30,8 +30,14 @@ def on_a_line(ask=lambda a: {"cost": 1.0 + a["a"]}, limits=None):
     codes = Codes(LINE)
     screening = Screening(codes, problem, np.random.default_rng(0))
     for a in range(0, 120, 10):
-        screening.learn(codes.encode({"a": a}), np.array([0.6 - a / 250, 1.0 + a]))
+        error = 0.6 - a / 250
+        screening.learn(codes.encode({"a": a}), np.array([error, 1.0 + a]), falling(error))
     return screening, codes
+
+
+def falling(error):
+    """A curve of three points."""
+    return (1.5 * error, 1.2 * error, error)
 
 
 def beating(errors, costs, worst):
@@ -249,22 +255,24 @@ def test_a_target_with_noise_of_its_own_is_trusted_less():
 def test_a_pruned_training_teaches_the_surrogate_and_sets_no_threshold():
     """What is as good at the same cost promises more beside it than beside a complete one."""
     promised, mean = {}, {}
-    for predicted, spread in ((0.2, 0.05), (0.2, 0.0), (0.5, 0.05)):
+    for ending, complete in ((0.2, False), (0.2, True), (0.5, False)):
         screening, codes = on_a_line()
         for a in (55, 60, 65):
-            screening.learn(codes.encode({"a": a}), np.array([predicted, a + 1.0]), spread)
-        assert len(screening) == 12 + 3 * (spread == 0.0)
+            values, curve = np.array([ending if complete else np.nan, a + 1.0]), falling(ending)
+            screening.learn(codes.encode({"a": a}), values, curve[: 3 if complete else 2], complete=complete)
+        assert len(screening) == 12 + 3 * complete
         there, cost = rows(codes, 62), np.log([[63.0]])
-        promised[predicted, spread] = screening._fitted(NONE, cost)(there, cost)[0]
-        mean[predicted, spread] = screening._model.mean(there, cost)[0]
-    assert promised[0.2, 0.05] > 1.5 * promised[0.2, 0.0]
-    assert mean[0.2, 0.05] < mean[0.5, 0.05]
+        promised[ending, complete] = screening._fitted(NONE, cost)[0](there, cost)[0]
+        mean[ending, complete] = screening._model.mean(there, cost)[0]
+    assert promised[0.2, False] > 1.5 * promised[0.2, True]
+    assert mean[0.2, False] < mean[0.5, False]
 
 
 def test_a_pruned_training_goes_on_where_it_promises_more_for_what_is_left():
     def chosen(remaining):
         screening, codes = on_a_line()
-        screening.learn(codes.encode({"a": 60}), np.array([0.2, 61.0]), 0.3, remaining)
+        there = codes.encode({"a": 60})
+        screening.learn(there, np.array([np.nan, 61.0]), falling(0.3)[:2], complete=False, remaining=remaining)
         candidates, elsewhere = rows(codes, 62, 350), rows(codes, 60)
 
         def known(a):
@@ -272,41 +280,35 @@ def test_a_pruned_training_goes_on_where_it_promises_more_for_what_is_left():
 
         assert screening.best(candidates, known, elsewhere)["a"] != 60  # goes on already
         told = screening.best(candidates, known, NONE)["a"]
-        screening.learn(codes.encode({"a": 60}), np.array([0.3, 61.0]))
+        screening.learn(there, np.array([0.3, 61.0]), falling(0.3))
         assert len(screening) == 13
         assert screening.best(candidates, known, NONE)["a"] != 60  # is complete by now
         return told
 
-    assert chosen(0.05) == 60
+    assert chosen(0.01) == 60
     assert chosen(0.95) != 60
     assert chosen(np.inf) != 60
 
 
-def test_a_training_goes_on_while_it_promises_enough_for_what_is_left():
+def test_a_training_goes_on_while_it_promises_as_much_for_what_is_left_as_a_new_one():
     screening, codes = on_a_line()
-    begun, hopeless, hopeful = rows(codes, 115)[0], np.array([0.9, 116.0]), np.array([0.01, 116.0])
-    assert screening.goes_on(begun, hopeless, 0.1, 0.9), "before anything was proposed there is nothing to compare with"
+    begun, costs = rows(codes, 115)[0], np.array([116.0])
+    hopeless, hopeful, fair = (falling(error)[:2] for error in (0.9, 0.01, 0.12))
+    assert screening.goes_on(begun, costs, hopeless, 0.9), (
+        "before anything was proposed there is nothing to compare with"
+    )
     screening.best(rows(codes, 350, 300, 250), nothing_known, NONE)
-    assert screening.goes_on(begun, hopeful, 0.1, 0.9)
-    assert not screening.goes_on(begun, hopeless, 0.1, 0.9)
-    told = [screening.goes_on(begun, np.array([0.15, 116.0]), 0.3, left) for left in np.linspace(0.01, 50, 40)]
+    assert screening.goes_on(begun, costs, hopeful, 0.9)
+    assert not screening.goes_on(begun, costs, hopeless, 0.9)
+    assert screening.goes_on(begun, costs, (), 0.9), "nothing is known of its curve"
+    told = [screening.goes_on(begun, costs, fair, left) for left in np.geomspace(1e-3, 50, 40)]
     assert told == sorted(told, reverse=True), "the less is left, the less it has to promise"
     assert True in told
     assert False in told
-
-
-def test_what_a_curve_says_is_weighed_against_what_the_genes_say():
-    screening, codes = on_a_line()
-    screening.best(rows(codes, 350, 300, 250), nothing_known, NONE)
-    promise, point, cost = screening._promise, codes.points(rows(codes, 350)), np.log([[351.0]])
-    expected = promise(point, cost)[0]
-    unsure, sure = (promise.of_begun(point, cost, 0.9, spread) for spread in (100.0, 0.001))
-    assert unsure == pytest.approx(expected, rel=0.01)
-    assert sure < 0.01 * expected
 
 
 def test_a_sampler_that_expects_nothing_of_a_training_lets_it_go_on():
     genome = Genome(Integer("a", 0, 3))
     for name in ("random", "grid", "nsga2"):  # without costs nsga2 does not screen
         sampler = load_sampler(name, genome, SamplerOptions(), nothing_known)
-        assert RepeatingSampler(sampler, genome).goes_on({"a": 1}, np.array([0.9, 1.0]), 0.1, 0.9)
+        assert RepeatingSampler(sampler, genome).goes_on({"a": 1}, np.array([1.0]), (0.9,), 0.9)

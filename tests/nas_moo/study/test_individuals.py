@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from nas_moo.evaluation import Judgement, Outcome
+from nas_moo.evaluation import EpochRecord, Judgement, Outcome
 from nas_moo.measurement import Measurement
 from nas_moo.samplers.distributions import distributions
 from nas_moo.study.config import configure
@@ -60,6 +60,12 @@ def test_a_complete_trial_keeps_the_interval_of_its_latency_alone(read):
     assert (found.violation, found.complete, found.genes) == (0, True, GENES)
 
 
+def test_a_complete_trial_tells_its_whole_curve_or_none(read):
+    for epochs, kept in ((15, 15), (14, 0), (0, 0)):
+        errors = curve(*[0.3] * epochs)
+        assert len(read(TrialState.COMPLETE, COMPLETE, ALL, values=VALUES, curve=errors).curve) == kept
+
+
 def test_limits_are_those_of_today(read):
     found = read(TrialState.COMPLETE, COMPLETE, ALL, values=VALUES, limits={"params": 32, "error": 0.1})
     assert found.violation == pytest.approx(0.25 + 1.0)
@@ -82,17 +88,23 @@ JUDGEMENT = Judgement("front", False, "", 3, 0.4, 0.35, 0.2, 0.3, None, 0, 0.25,
 def test_a_pruned_trial_counts_by_the_prediction_of_its_error(read):
     found = read(TrialState.PRUNED, PRUNED, COSTS, **{"predicted:error": 0.35})
     assert found.values.tolist() == [0.35, 40, 0.10]
-    assert (found.complete, found.spread, found.remaining) == (False, 0.0, math.inf)
+    assert (found.complete, found.curve, found.remaining) == (False, (), math.inf)
     assert read(TrialState.PRUNED, PRUNED, COSTS) is None
 
 
-def test_a_pruned_trial_says_how_sure_its_prediction_is_and_what_is_left_to_train(read):
-    told = {"predicted:error": 0.35, "pruned": vars(JUDGEMENT)}
+def curve(*errors):
+    return [vars(EpochRecord(i + 1, e, 0.1, 0.1, 0.1)) for i, e in enumerate(errors)]
+
+
+def test_a_pruned_trial_tells_its_curve_and_what_is_left_to_train(read):
+    told = {"predicted:error": 0.35, "pruned": vars(JUDGEMENT), "curve": curve(0.6, 0.5, 0.4)}
     found = read(TrialState.PRUNED, PRUNED, COSTS, **told)
-    assert (found.complete, found.spread) == (False, 0.2)
+    assert (found.complete, found.curve, found.values[0]) == (False, (0.6, 0.5, 0.4), 0.35)
     assert found.remaining == pytest.approx(1 - 3 / 15)
+    del told["predicted:error"]
+    assert read(TrialState.PRUNED, PRUNED, COSTS, **told).values[0] == 0.4, "its pruner predicts nothing"
     anew = read(TrialState.PRUNED, PRUNED, COSTS, **told, continues={"trial": 0, "epochs": 0})
-    assert (anew.spread, anew.remaining) == (0.2, math.inf)
+    assert (len(anew.curve), anew.remaining) == (3, math.inf)
     going_on = read(TrialState.PRUNED, PRUNED, COSTS, **told, continues={"trial": 0, "epochs": 2})
     assert going_on.remaining == pytest.approx(1 - 3 / 15)
 

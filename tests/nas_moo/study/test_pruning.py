@@ -422,8 +422,8 @@ def outbid(pruned, monkeypatch):
     def run(**changes):
         asked = []
 
-        def goes_on(self, genes, values, spread, remaining):
-            asked.append((genes, values.tolist(), spread, remaining))
+        def goes_on(self, genes, costs, curve, remaining):
+            asked.append((genes, costs.tolist(), curve, remaining))
             return len(asked) % 3 > 0
 
         monkeypatch.setattr(NSGA2Sampler, "goes_on", goes_on)
@@ -443,11 +443,11 @@ def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
     assert table.loc[waiting["number"], "outbid"].all()
     assert not table["control"].any()
     assert set(checkpoints.kept(tiny / "nas-moo-files" / result.name)) == set(waiting["number"])
-    _, values, spread, remaining = asked[2]
+    _, costs, curve, remaining = asked[2]
     first = waiting.iloc[0]
-    assert (spread, remaining) == (0.1, 0.5)
-    assert values[0] == table.loc[first["number"], "predicted"]
-    assert values[1:] == [first[o.name] for o in result.objectives[1:]]
+    assert (len(curve), remaining) == (2, 0.5)
+    assert curve[-1] == table.loc[first["number"], "last_error"]
+    assert costs == [first[o.name] for o in result.objectives[1:]]
     again = pruned(Stub(mercy=0), sampler="nsga2", trials=9)
     assert again.trials["continues"].isna().all(), "the pruner has nothing to take back, and the sampler did not ask"
     with_random = pruned(Stub(mercy=0), sampler="random", trials=11)
@@ -455,6 +455,25 @@ def test_a_training_that_is_outbid_waits_for_the_sampler(outbid, pruned, tiny):
     gone_on = with_random.trials[with_random.trials["continues"].notna()].iloc[0]
     curves = with_random.epochs.groupby("number")["error"].apply(list)
     assert curves[gone_on["number"]][:2] == curves[gone_on["continues"]]
+
+
+def test_what_the_sampler_takes_up_again_is_not_stopped_again_by_the_pruner(pruned, monkeypatch):
+    wanted = []
+
+    def sample(self, study, trial, search_space):
+        pruned_ones = [t for t in study.trials if t.state == TrialState.PRUNED]
+        if len(pruned_ones) > 1 and not wanted:
+            wanted.append(pruned_ones[-1].number)
+            return pruned_ones[-1].params
+        return own(self, study, trial, search_space)
+
+    own = NSGA2Sampler.sample_relative
+    monkeypatch.setattr(NSGA2Sampler, "sample_relative", sample)
+    result = pruned(sampler="nsga2", trials=10)
+    assert wanted
+    again = result.trials[result.trials["continues"] == wanted[0]]
+    assert again["state"].tolist() == ["complete"]
+    assert "pruned" in result.trials["state"].tolist(), "the pruner has its say in all others"
 
 
 def test_what_cannot_go_on_is_not_outbid(outbid):
