@@ -52,20 +52,33 @@ def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     if device.type == "cpu":
         options.intra_op_num_threads = options.inter_op_num_threads = 1
     else:
-        stream = torch.cuda.current_stream(device).cuda_stream
-        cuda = {"device_id": device.index or 0, "user_compute_stream": str(stream)}  # the one that our events are on
-        providers = [("CUDAExecutionProvider", cuda)]
         if "CUDAExecutionProvider" not in runtime.get_available_providers():
             raise UserInputError(
                 "this ONNX Runtime has no CUDA provider",
                 value=", ".join(runtime.get_available_providers()),
                 do="Install onnxruntime-gpu in place of onnxruntime.",
             )
+        providers = [_cuda_provider(stack, device)]
     session = runtime.InferenceSession(_exported(model, inputs[0]), options, providers=providers)
     run = _on_cpu(session, inputs) if device.type == "cpu" else _on_gpu(runtime, session, inputs)
     found = session.run(None, {session.get_inputs()[0].name: inputs[0].cpu().numpy()})
     require_same("the ONNX network", expected, [torch.from_numpy(f).to(device) for f in found], "float32")
     return run
+
+
+def _cuda_provider(stack: ExitStack, device: torch.device) -> tuple[str, dict[str, str]]:
+    """The provider on a stream of ours, which is current until the stack is unwound: there the timer's events lie.
+
+    PyTorch's default stream has the handle 0, which ONNX Runtime takes for none: it would work on a stream of its own,
+    and the events would time how long it takes to hand work over.
+    """
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    stack.enter_context(torch.cuda.stream(stream))
+    return "CUDAExecutionProvider", {
+        "device_id": str(device.index or 0),
+        "user_compute_stream": str(stream.cuda_stream),
+    }
 
 
 def _exported(model: nn.Module, x: Tensor) -> bytes:
