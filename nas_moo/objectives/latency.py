@@ -36,6 +36,7 @@ MODES = {mode.name: mode for mode in (EAGER, GRAPH, COMPILED, ONNX, TRT)}
 # By how much a network's latency differs from one measurement to the next (95 %), unseen by any single one: where its
 # memory lies, how the machine is today. docs/benchmarks.md shows how it was found, on a CPU.
 RUN_TO_RUN = 0.01
+SETTLE_S = 0.08  # of work, in which a GPU that idled raises its clocks
 HOST_BOUND = 0.9  # of the time, after which the host had only just handed over all work
 _INPUT_SEED = 0
 
@@ -143,11 +144,14 @@ class Latency:
             inputs = random_inputs((self.batch, *candidate.input_shape), self.preset.inputs, self.device)
             call = self.mode.prepare(stack, candidate.model, inputs)
             before = cache_emptier(self.device) if self.cold_cache else None
-            prepared = self.timer.now()
+            if self.device.type == "cuda":  # the first call loads libraries and code, in a new process for seconds
+                call(0)
+                torch.cuda.synchronize(self.device)
             gpu = gpu_state(self.key.uuid)
-            # What is built once, an engine or compiled code, does not count towards the time for measuring.
-            since = started if self.mode in (EAGER, GRAPH) else prepared
-            timing = time_call(call, self.timer, self.preset, started=since, before=before)
+            # What is done once, and be it the start of CUDA, does not count towards the time for measuring.
+            prepared = self.timer.now()
+            settle_s = SETTLE_S if self.device.type == "cuda" else 0.0
+            timing = time_call(call, self.timer, self.preset, started=prepared, before=before, settle_s=settle_s)
             gpu_after = gpu_state(self.key.uuid)
         key = self.key_of(candidate)
         details = timing_details(timing, self.preset) | {

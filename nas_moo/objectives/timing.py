@@ -63,13 +63,13 @@ class TimingPreset:
 
     Attributes:
         name: For the record.
-        budget_s: Seconds for a model, moving it to the device and warming up included.
+        budget_s: Seconds for a model that is ready to run, warming up included.
         precision: Stop when the interval reaches no farther than this share of the value to either side.
         blocks: Fewest blocks before that stop.
         samples_per_block: Most samples whose median makes a block; fewer where the budget asks for it.
         min_sample_ms: Shortest sample; quicker calls are repeated within one.
-        warmup_share: Largest share of the budget that warm-up takes.
-        warmup_calls: Most calls that warm-up takes.
+        warmup_share: Largest share of the budget that warm-up takes, unless the device takes longer to settle.
+        warmup_calls: Most calls that warm-up takes, once the device has settled.
         inputs: How many inputs take turns.
     """
 
@@ -172,6 +172,7 @@ def time_call(
     *,
     started: float,
     before: Callable[[], object] | None = None,
+    settle_s: float = 0.0,
 ) -> Timing:
     """Time a call until its median is known within the preset's precision, or the budget is used up.
 
@@ -183,12 +184,13 @@ def time_call(
         preset: The budget and the precision.
         started: The timer's ``now()`` when the budget began to run.
         before: Runs untimed before each sample, which is then a single call: to empty a cache, for example.
+        settle_s: Shortest warm-up, for a device whose clocks rise only while it works.
 
     Raises:
         MachineError: the clock stood still, or ran backwards.
     """
     sampler = _Sampler(call, timer, before)
-    warm, steady = _warm_up(sampler, timer, preset, started)
+    warm, steady = _warm_up(sampler, timer, preset, started, settle_s)
     typical_ms = statistics.median(s.wall_ms for s in warm[-_STEADY_WINDOW:])
     calls = math.ceil(preset.min_sample_ms / typical_ms) if before is None else 1
     blocks = _Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
@@ -275,20 +277,28 @@ def _elapsed(began: float, now: float) -> float:
     return now - began
 
 
-def _warm_up(sampler: _Sampler, timer: Timer, preset: TimingPreset, started: float) -> tuple[list[Sample], bool]:
+def _warm_up(
+    sampler: _Sampler, timer: Timer, preset: TimingPreset, started: float, settle_s: float
+) -> tuple[list[Sample], bool]:
     """Single calls until the median of five is no longer clearly below that of the five before."""
-    end = started + preset.warmup_share * preset.budget_s
+    settled = started + settle_s
+    end = max(settled, started + preset.warmup_share * preset.budget_s)
     samples: list[Sample] = []
-    while len(samples) < preset.warmup_calls:
+    while len(samples) < preset.warmup_calls or timer.now() < settled:
         samples.append(sampler.sample(1))
-        if len(samples) >= 2 * _STEADY_WINDOW:
-            times = [s.wall_ms for s in samples[-2 * _STEADY_WINDOW :]]
-            before, after = statistics.median(times[:_STEADY_WINDOW]), statistics.median(times[_STEADY_WINDOW:])
-            if after >= before * (1 - _STEADY_CHANGE):
-                return samples, True
+        if timer.now() >= settled and _is_steady(samples):
+            return samples, True
         if timer.now() >= end:
             break
     return samples, False
+
+
+def _is_steady(samples: list[Sample]) -> bool:
+    times = [s.wall_ms for s in samples[-2 * _STEADY_WINDOW :]]
+    if len(times) < 2 * _STEADY_WINDOW:
+        return False
+    before, after = statistics.median(times[:_STEADY_WINDOW]), statistics.median(times[_STEADY_WINDOW:])
+    return after >= before * (1 - _STEADY_CHANGE)
 
 
 def _is_converged(blocks: list[list[Sample]], calls: int, preset: TimingPreset) -> bool:

@@ -27,7 +27,7 @@ class FakeTimer:
         return Sample(wall_ms, None if self.thread_share is None else wall_ms * self.thread_share)
 
 
-def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0):
+def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0, settle_s=0.0):
     """Time a call that takes ``milliseconds(number)``; return the timing, the clock and the numbers of the calls."""
     timer, numbers = FakeTimer(thread_share), []
 
@@ -36,7 +36,7 @@ def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0):
         timer.seconds += milliseconds(number) / 1e3
 
     timer.seconds = spent
-    return time_call(call, timer, preset, started=0.0), timer, numbers
+    return time_call(call, timer, preset, started=0.0, settle_s=settle_s), timer, numbers
 
 
 def noisy(base, share, seed=0):
@@ -76,6 +76,25 @@ def test_warm_up_is_bounded_by_calls_and_by_time():
     falling, _, _ = run(lambda number: 20 * max(0.01, 0.9**number))
     assert not falling.steady
     assert falling.warmup < 10
+
+
+def test_a_device_whose_clocks_rise_late_is_warmed_up_until_they_have():
+    """Ten calls, steady at half the clock, are over long before."""
+
+    def milliseconds(number):
+        return 0.1 if number < 400 else 0.05
+
+    early, late = run(milliseconds)[0], run(milliseconds, settle_s=0.08)[0]
+    assert (early.warmup, early.steady) == (10, True)
+    assert late.warmup == pytest.approx(400 + 0.04 / 0.05e-3, abs=2)
+    assert (late.steady, late.converged, late.value) == (True, True, pytest.approx(0.05))
+
+
+def test_what_a_device_needs_to_settle_goes_beyond_the_share_of_the_budget():
+    short = TimingPreset(budget_s=0.2, warmup_share=0.1)
+    timing, timer, _ = run(lambda number: 1.0, short, settle_s=0.08)
+    assert (timing.warmup, timing.steady, timing.converged) == (80, True, True)
+    assert timer.seconds <= 0.2 + 1e-9
 
 
 def test_noise_within_the_precision_converges_and_more_does_not():
