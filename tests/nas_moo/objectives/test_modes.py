@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import sys
 
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 
 from nas_moo.errors import UserInputError
-from nas_moo.objectives import Candidate
+from nas_moo.objectives import Candidate, modes
 from nas_moo.objectives.latency import MODES, Latency, LatencyCompiled, LatencyEager, LatencyGraph, LatencyOnnx
 from nas_moo.objectives.modes import GRAPH, ModeError, require_same
 from nas_moo.objectives.timing import TimingPreset
@@ -110,6 +111,65 @@ def test_a_network_that_cannot_be_captured_is_timed_eagerly_under_that_name(net)
         graph.measure(candidate(net))
 
 
+class TestCaptureWithoutADevice:
+    """PyTorch's own context of a capture, over graphs and streams that are no GPU's."""
+
+    def capture(self, model, count=2):
+        with contextlib.ExitStack() as stack:
+            return modes._graph(stack, model, [torch.randn(1, 4) for _ in range(count)])
+
+    def test_a_graph_for_each_input(self, captures):
+        call = self.capture(nn.Linear(4, 2), count=3)
+        assert torch.cuda.CUDAGraph.begun == 3
+        call(5)
+        assert captures == []
+
+    def test_a_network_that_waits_is_refused_before_a_capture_begins(self, captures):
+        class Waits(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.get_sync_debug_mode() == "error":
+                    raise RuntimeError("called a synchronizing CUDA operation")
+                return super().forward(x)
+
+        with pytest.raises(ModeError, match=r"a CUDA graph \(called a synchronizing CUDA operation\)"):
+            self.capture(Waits(4, 2))
+        assert torch.cuda.CUDAGraph.begun == 0
+        assert torch.cuda.get_sync_debug_mode() == "default"
+
+    @pytest.mark.parametrize("error", [RuntimeError("stream is capturing"), torch.OutOfMemoryError("out of memory")])
+    def test_a_capture_that_fails_leaves_no_stream_behind_and_tells_why(self, captures, error):
+        class Fails(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.CUDAGraph.capturing:
+                    raise error
+                return super().forward(x)
+
+        with pytest.raises((ModeError, torch.OutOfMemoryError)) as raised:
+            self.capture(Fails(4, 2))
+        assert torch.cuda.current_stream().cuda_stream == 0
+        assert captures == [("_cuda_endAllocateToPool", 0, (0, 7)), ("_cuda_releasePool", 0, (0, 7))]
+        if isinstance(error, torch.OutOfMemoryError):
+            assert raised.value is error
+        else:
+            assert "(stream is capturing)" in str(raised.value)
+
+    def test_what_was_handled_before_is_not_the_cause(self, captures):
+        class Waits(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.get_sync_debug_mode() == "error":
+                    raise RuntimeError("it waits")
+                return super().forward(x)
+
+        def fail():
+            raise torch.OutOfMemoryError("of another network")
+
+        try:
+            fail()
+        except torch.OutOfMemoryError:
+            with pytest.raises(ModeError, match="it waits"):
+                self.capture(Waits(4, 2))
+
+
 def test_onnx_runtime_times_a_network_that_computes_the_same(net):
     pytest.importorskip("onnxruntime", exc_type=ImportError)
     measured = LatencyOnnx(CPU, preset=QUICK).measure(candidate(net))
@@ -167,8 +227,25 @@ class TestOnAGpu:
             def forward(self, x):
                 return super().forward(x) * float(x.sum().item() > 0)
 
-        with pytest.raises(ModeError, match="as latency_eager"):
+        stream = torch.cuda.current_stream(self.device)
+        with pytest.raises(ModeError, match=r"synchronizing CUDA operation.* as latency_eager"):
             LatencyGraph(self.device).measure(self.on_the_gpu(Waits(4, 2), (4,)))
+        assert torch.cuda.current_stream(self.device) == stream
+        assert LatencyGraph(self.device).measure(self.on_the_gpu(nn.Linear(4, 2), (4,))).value > 0
+
+    def test_after_a_capture_that_fails_midway_the_gpu_goes_on(self):
+        class Breaks(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.is_current_stream_capturing():
+                    torch.cuda.synchronize()
+                return super().forward(x)
+
+        stream = torch.cuda.current_stream(self.device)
+        for _ in range(3):
+            with pytest.raises(ModeError, match="as latency_eager"):
+                LatencyGraph(self.device).measure(self.on_the_gpu(Breaks(4, 2), (4,)))
+        assert torch.cuda.current_stream(self.device) == stream
+        assert torch.rand(4, device=self.device).isfinite().all()
         assert LatencyGraph(self.device).measure(self.on_the_gpu(nn.Linear(4, 2), (4,))).value > 0
 
     def test_rotating_inputs_are_all_replayed(self):

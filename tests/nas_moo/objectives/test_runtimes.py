@@ -10,33 +10,6 @@ from nas_moo.objectives.latency import LatencyEager, LatencyOnnx
 GPU = torch.device("cuda", 0)
 
 
-class Stream:
-    """A stream as PyTorch's, on no device; the default one has the handle 0."""
-
-    def __init__(self, device, handle=4711):
-        self.device, self.cuda_stream, self.waited_for = device, handle, []
-
-    def wait_stream(self, other):
-        self.waited_for.append(other)
-
-
-@pytest.fixture
-def streams(monkeypatch):
-    """CUDA streams without a device; the current one is last."""
-    current = [Stream(GPU, handle=0)]
-
-    @contextlib.contextmanager
-    def switch(stream):
-        current.append(stream)
-        yield
-        current.pop()
-
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: current[-1])
-    monkeypatch.setattr(torch.cuda, "stream", switch)
-    return current
-
-
 def test_onnx_runtime_works_on_the_stream_that_is_timed(streams):
     with contextlib.ExitStack() as stack:
         name, options = runtimes._cuda_provider(stack, GPU)
