@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,9 @@ def _onnx_runtime() -> str:
 
 
 def _tensorrt() -> str:
-    return f"torch_tensorrt {_needed('torch_tensorrt', 'latency_trt', 'trt').__version__}"
+    compiler = _needed("torch_tensorrt", "latency_trt", "trt")
+    _float16(compiler)
+    return f"torch_tensorrt {compiler.__version__}"
 
 
 def _needed(package: str, objective: str, extra: str) -> Any:
@@ -66,15 +69,21 @@ def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     return run
 
 
+def _own_stream(stack: ExitStack, device: torch.device) -> torch.cuda.Stream:
+    """A stream that is current until the stack is unwound: there the timer's events lie."""
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    stack.enter_context(torch.cuda.stream(stream))
+    return stream
+
+
 def _cuda_provider(stack: ExitStack, device: torch.device) -> tuple[str, dict[str, str]]:
-    """The provider on a stream of ours, which is current until the stack is unwound: there the timer's events lie.
+    """The provider on a stream of ours.
 
     PyTorch's default stream has the handle 0, which ONNX Runtime takes for none: it would work on a stream of its own,
     and the events would time how long it takes to hand work over.
     """
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(device))
-    stack.enter_context(torch.cuda.stream(stream))
+    stream = _own_stream(stack, device)
     return "CUDAExecutionProvider", {
         "device_id": str(device.index or 0),
         "user_compute_stream": str(stream.cuda_stream),
@@ -116,11 +125,20 @@ def _on_gpu(runtime: Any, session: Any, inputs: Sequence[Tensor]) -> Call:
 def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     expected = model(inputs[0])
     compiler = _needed("torch_tensorrt", "latency_trt", "trt")
+    device = inputs[0].device
     stack.callback(torch.compiler.reset)
+    _own_stream(stack, device)  # from the default one, an engine goes over to another at each call
     try:
         with torch.inference_mode(False), torch.no_grad(), _quiet():
             engine = compiler.compile(
-                model, ir="dynamo", inputs=[inputs[0].clone()], enabled_precisions={torch.float32, torch.float16}
+                model,
+                ir="dynamo",
+                inputs=[inputs[0].clone()],
+                device=device,
+                # Whole, or not at all: what is left to PyTorch would be timed as TensorRT's.
+                require_full_compilation=True,
+                min_block_size=1,
+                **_float16(compiler),
             )
         found = engine(inputs[0])
     except torch.OutOfMemoryError:
@@ -131,8 +149,33 @@ def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
             value=type(model).__name__,
             do="Time it with --objective latency, or see which operators Torch-TensorRT knows.",
         ) from error
+    if not any("TensorRT" in type(module).__name__ for module in engine.modules()):
+        raise ModeError(
+            "TensorRT runs no part of this network",
+            value=type(model).__name__,
+            do="Time it with --objective latency: it has no operator that TensorRT would run.",
+        )
     require_same("the TensorRT engine", expected, found, "float16")
     return lambda number: engine(inputs[number % len(inputs)])
+
+
+def _float16(compiler: Any) -> dict[str, Any]:
+    """How this version of Torch-TensorRT is asked for float16; an option that it does not know it would ignore.
+
+    Raises:
+        UserInputError: it knows no way.
+    """
+    options = inspect.signature(compiler.dynamo.compile).parameters
+    if "enabled_precisions" in options:  # until 2.12; since 2.10 types are explicit unless one says so
+        loose = {"use_explicit_typing": False} if "use_explicit_typing" in options else {}
+        return {"enabled_precisions": {torch.float32, torch.float16}, **loose}
+    if {"enable_autocast", "autocast_low_precision_type"} <= options.keys():
+        return {"enable_autocast": True, "autocast_low_precision_type": torch.float16}
+    raise UserInputError(
+        "this Torch-TensorRT has no option for float16 that is known here",
+        value=compiler.__version__,
+        do="Install another version: 2.6 to 2.14 have one.",
+    )
 
 
 @contextmanager
