@@ -25,6 +25,7 @@ from nas_moo.objectives.intervals import widened
 from nas_moo.objectives.modes import COMPILED, EAGER, GRAPH, Mode, ModeError
 from nas_moo.objectives.params import require_shapes
 from nas_moo.objectives.runtimes import ONNX, TRT
+from nas_moo.objectives.tf32 import EVERYTHING, tf32
 from nas_moo.objectives.timers import cache_emptier, timer_of
 from nas_moo.objectives.timing import PROTOCOL, SEARCH, Timer, Timing, TimingPreset, time_call
 from nas_moo.objectives.untouched import same_random_state, untouched
@@ -77,7 +78,7 @@ class Latency:
         self.name, self.label = mode.name, mode.label
         runtime = mode.runtime()
         self.key = measurement_key(
-            self.device, mode=mode.name, batch=batch, dtype=precision(self.device, mode.dtype),
+            self.device, mode=mode.name, batch=batch, dtype=self._precision(),
             cache="cold" if cold_cache else "warm", runtime=runtime, clock=self.timer.clock, protocol=PROTOCOL,
         )  # fmt: skip
         told = [
@@ -116,8 +117,9 @@ class Latency:
 
         Raises:
             UserInputError: the candidate is for another device.
-            SpaceError: parameters that are not float32, lazy ones without a shape, or (ModeError) a network that works
-                and does not run in this mode; of one that cannot be captured, the eager latency is told.
+            SpaceError: parameters that are not float32, lazy ones without a shape, another precision than the key's,
+                or (ModeError) a network that works and does not run in this mode; of one that cannot be captured, the
+                eager latency is told.
             Exception: whatever the forward raises.
         """
         if indexed(candidate.device) != self.device:
@@ -127,6 +129,12 @@ class Latency:
                 do="Load the objective for that device: its method names the device.",
             )
         require_float32(candidate.model, self.name)
+        if (now := self._precision()) != self.key.dtype:
+            raise SpaceError(
+                f"{self.name} is stored as {self.key.dtype}, and PyTorch has been set otherwise since",
+                value=now,
+                do="Set what may be rounded to TF32 when the space's file is imported, not when a network is built.",
+            )
         try:
             return self._measure(candidate)
         except ModeError as error:
@@ -137,6 +145,9 @@ class Latency:
             )
             told = f"{format_quantity(eager.value, self.unit)} as {eager_name()}"
             raise ModeError(f"{error.what}; it takes {told}", value=error.value, do=error.do) from error
+
+    def _precision(self) -> str:
+        return precision(self.device, self.mode.dtype, alike=self.mode.rounds_alike)
 
     def _measure(self, candidate: Candidate) -> Measurement:
         started = self.timer.now()
@@ -246,12 +257,13 @@ def checked_batch(batch: int) -> int:
     return batch
 
 
-def precision(device: torch.device, dtype: str = "float32") -> str:
-    """What a network computes in, with what the device may round."""
+def precision(device: torch.device, dtype: str = "float32", *, alike: bool = False) -> str:
+    """What a network computes in, with what the device may round; ``alike``: all, where PyTorch rounds any."""
     if device.type != "cuda" or dtype != "float32":
         return dtype
-    kinds = [("convolutions", torch.backends.cudnn.allow_tf32), ("products", torch.backends.cuda.matmul.allow_tf32)]
-    rounded = [name for name, allowed in kinds if allowed]
+    rounded = tf32()
+    if rounded and alike:
+        rounded = EVERYTHING
     return f"float32 (TF32 in {' and '.join(rounded)})" if rounded else "float32"
 
 

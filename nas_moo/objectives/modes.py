@@ -27,7 +27,7 @@ from nas_moo.errors import SpaceError, UserInputError
 Call: TypeAlias = Callable[[int], object]
 Prepare: TypeAlias = Callable[[ExitStack, nn.Module, Sequence[Tensor]], Call]
 _WARM_UP_CALLS = 3
-_TOLERANCE = {"float32": 1e-3, "float16": 5e-2}
+_TOLERANCE = {"float32": 1e-3, "TF32": 1e-2, "float16": 5e-2}
 
 
 class ModeError(SpaceError):
@@ -46,6 +46,7 @@ class Mode:
         prepare: Given a stack for what is undone afterwards, the network in evaluation mode on the device, and inputs:
             what is timed, by the number of the call.
         dtype: What it computes in.
+        rounds_alike: On a GPU it rounds all operations to TF32, or none, whatever PyTorch does with each.
         runtime: Name and version of what runs the network, where it is not PyTorch; raises where it is not installed.
     """
 
@@ -55,6 +56,7 @@ class Mode:
     devices: tuple[str, ...]
     prepare: Prepare
     dtype: str = "float32"
+    rounds_alike: bool = False
     runtime: Callable[[], str | None] = lambda: None
 
     def require(self, device: torch.device) -> None:

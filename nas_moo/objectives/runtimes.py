@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nas_moo.errors import UserInputError
 from nas_moo.objectives.modes import Call, Mode, ModeError, require_same
+from nas_moo.objectives.tf32 import tf32
 
 
 def _onnx_runtime() -> str:
@@ -65,7 +66,8 @@ def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     session = runtime.InferenceSession(_exported(model, inputs[0]), options, providers=providers)
     run = _on_cpu(session, inputs) if device.type == "cpu" else _on_gpu(runtime, session, inputs)
     found = session.run(None, {session.get_inputs()[0].name: inputs[0].cpu().numpy()})
-    require_same("the ONNX network", expected, [torch.from_numpy(f).to(device) for f in found], "float32")
+    rounds = "TF32" if device.type == "cuda" and tf32() else "float32"
+    require_same("the ONNX network", expected, [torch.from_numpy(f).to(device) for f in found], rounds)
     return run
 
 
@@ -87,6 +89,7 @@ def _cuda_provider(stack: ExitStack, device: torch.device) -> tuple[str, dict[st
     return "CUDAExecutionProvider", {
         "device_id": str(device.index or 0),
         "user_compute_stream": str(stream.cuda_stream),
+        "use_tf32": "1" if tf32() else "0",  # for all operations, and by default "1"
     }
 
 
@@ -191,5 +194,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-ONNX = Mode("latency_onnx", "ONNX Runtime latency", "ONNX Runtime", ("cpu", "cuda"), _onnx, runtime=_onnx_runtime)
-TRT = Mode("latency_trt", "TensorRT latency", "TensorRT engine", ("cuda",), _trt, "float16", _tensorrt)
+ONNX = Mode(
+    "latency_onnx", "ONNX Runtime latency", "ONNX Runtime", ("cpu", "cuda"), _onnx,
+    rounds_alike=True, runtime=_onnx_runtime,
+)  # fmt: skip
+TRT = Mode("latency_trt", "TensorRT latency", "TensorRT engine", ("cuda",), _trt, "float16", runtime=_tensorrt)

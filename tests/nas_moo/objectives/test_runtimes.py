@@ -112,6 +112,13 @@ def test_tensorrt_computes_in_float16(monkeypatch):
     assert latency.measure(work).value < 0.75 * LatencyEager(GPU, batch=1024).measure(work).value
 
 
+@pytest.mark.parametrize(("rounded", "told"), [((), "0"), (("convolutions",), "1")])
+def test_onnx_runtime_rounds_where_pytorch_does(monkeypatch, streams, rounded, told):
+    monkeypatch.setattr(runtimes, "tf32", lambda: rounded)
+    with contextlib.ExitStack() as stack:
+        assert runtimes._cuda_provider(stack, GPU)[1]["use_tf32"] == told
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_onnx_runtime_is_timed_until_the_gpu_is_done(monkeypatch):
