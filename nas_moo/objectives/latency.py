@@ -39,6 +39,7 @@ MODES = {mode.name: mode for mode in (EAGER, GRAPH, COMPILED, ONNX, TRT)}
 RUN_TO_RUN = 0.01
 SETTLE_S = 0.08  # of work, in which a GPU that idled raises its clocks
 HOST_BOUND = 0.9  # of the time, after which the host had only just handed over all work
+CHANGED = "writes into its inputs"  # each call then works on what the one before left, until it overflows
 _INPUT_SEED = 0
 
 
@@ -76,7 +77,7 @@ class Latency:
         self.timer = timer or timer_of(self.device)
         mode.require(self.device)
         self.name, self.label = mode.name, mode.label
-        runtime = mode.runtime()
+        runtime = mode.runtime(self.device)
         self.key = measurement_key(
             self.device, mode=mode.name, batch=batch, dtype=self._precision(),
             cache="cold" if cold_cache else "warm", runtime=runtime, clock=self.timer.clock, protocol=PROTOCOL,
@@ -152,7 +153,8 @@ class Latency:
     def _measure(self, candidate: Candidate) -> Measurement:
         started = self.timer.now()
         with ready(candidate.model, self.device) as stack:
-            inputs = random_inputs((self.batch, *candidate.input_shape), self.preset.inputs, self.device)
+            shape = (self.batch, *candidate.input_shape)
+            inputs = random_inputs(shape, self.preset.inputs, self.device)
             call = self.mode.prepare(stack, candidate.model, inputs)
             before = cache_emptier(self.device) if self.cold_cache else None
             if self.device.type == "cuda":  # the first call loads libraries and code, in a new process for seconds
@@ -164,6 +166,7 @@ class Latency:
             settle_s = SETTLE_S if self.device.type == "cuda" else 0.0
             timing = time_call(call, self.timer, self.preset, started=prepared, before=before, settle_s=settle_s)
             gpu_after = gpu_state(self.key.uuid)
+            has_changed = not torch.equal(inputs[0], random_inputs(shape, 1, self.device)[0])
         key = self.key_of(candidate)
         details = timing_details(timing, self.preset) | {
             "seconds": self.timer.now() - started,
@@ -172,7 +175,7 @@ class Latency:
             "gpu": [state.to_dict() for state in (gpu, gpu_after) if state is not None],
             "other_processes": _others(self.key.uuid),
         }
-        details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after)
+        details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after) + [CHANGED] * has_changed
         low, high = widened(timing.value, timing.low, timing.high, RUN_TO_RUN)
         return Measurement(
             timing.value,

@@ -47,7 +47,8 @@ class Mode:
             what is timed, by the number of the call.
         dtype: What it computes in.
         rounds_alike: On a GPU it rounds all operations to TF32, or none, whatever PyTorch does with each.
-        runtime: Name and version of what runs the network, where it is not PyTorch; raises where it is not installed.
+        runtime: Name and version of what runs the network on a device, where it is not PyTorch; raises where it is not
+            installed for that device.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Mode:
     prepare: Prepare
     dtype: str = "float32"
     rounds_alike: bool = False
-    runtime: Callable[[], str | None] = lambda: None
+    runtime: Callable[[torch.device], str | None] = lambda device: None
 
     def require(self, device: torch.device) -> None:
         """Refuse a device that the mode has no meaning on.
@@ -81,7 +82,7 @@ def _eager(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call
 
 def _graph(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     """One graph for each input, so that no copy of an input is timed; they share their memory."""
-    expected = _output(model, inputs[0])
+    expected = output_of(model, inputs[0])
     device, handled = inputs[0].device, sys.exception()
     stack.enter_context(torch.cuda.device(device))
     try:
@@ -155,13 +156,13 @@ def _leave_capture(before: torch.cuda.Stream, pool: Any) -> None:
 
 
 def _compiled(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
-    expected = _output(model, inputs[0])
+    expected = output_of(model, inputs[0])
     # Each network of a space is new code to the compiler, which gives up after a few variants of one class.
     stack.callback(torch.compiler.reset)
     torch.compiler.reset()
     compiled = torch.compile(model, dynamic=False)
     try:
-        found = compiled(inputs[0])
+        found = compiled(inputs[0].clone())
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -174,9 +175,12 @@ def _compiled(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> C
     return lambda number: compiled(inputs[number % len(inputs)])
 
 
-def _output(model: nn.Module, x: Tensor) -> Any:
-    """What the network computes, before the mode is tried: so a network that fails is told from a mode that does."""
-    return model(x)
+def output_of(model: nn.Module, x: Tensor) -> Any:
+    """What the network computes, before the mode is tried: so a network that fails is told from a mode that does.
+
+    Of a copy, as each mode's answer that is compared with it: a network may write into its input.
+    """
+    return model(x.clone())
 
 
 def require_same(what: str, expected: Any, found: Any, dtype: str) -> None:
@@ -194,7 +198,8 @@ def require_same(what: str, expected: Any, found: Any, dtype: str) -> None:
         raise ModeError(
             f"{what} gives other outputs than the network",
             value=f"off by {off:.3g} of the largest output",
-            do="A network that draws random numbers in evaluation mode is timed with --objective latency_eager.",
+            do="Time a network that draws random numbers in evaluation mode, uses torch.autocast in its forward, or "
+            "remembers earlier inputs with --objective latency_eager.",
         )
 
 

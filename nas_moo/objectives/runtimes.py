@@ -14,17 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from nas_moo.errors import UserInputError
-from nas_moo.objectives.modes import Call, Mode, ModeError, require_same
+from nas_moo.objectives.modes import Call, Mode, ModeError, output_of, require_same
 from nas_moo.objectives.tf32 import tf32
 
 
-def _onnx_runtime() -> str:
+def _onnx_runtime(device: torch.device) -> str:
     for package in ("onnx", "onnxscript"):
         _needed(package, "latency_onnx", "onnx")
-    return f"onnxruntime {_needed('onnxruntime', 'latency_onnx', 'onnx').__version__}"
+    runtime = _needed("onnxruntime", "latency_onnx", "onnx")
+    if device.type == "cuda" and "CUDAExecutionProvider" not in runtime.get_available_providers():
+        raise UserInputError(
+            "this ONNX Runtime has no CUDA provider",
+            value=", ".join(runtime.get_available_providers()),
+            do="Install onnxruntime-gpu in place of onnxruntime.",
+        )
+    return f"onnxruntime {runtime.__version__}"
 
 
-def _tensorrt() -> str:
+def _tensorrt(device: torch.device) -> str:
     compiler = _needed("torch_tensorrt", "latency_trt", "trt")
     _float16(compiler)
     return f"torch_tensorrt {compiler.__version__}"
@@ -47,7 +54,7 @@ def _needed(package: str, objective: str, extra: str) -> Any:
 
 
 def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
-    expected = model(inputs[0])
+    expected = output_of(model, inputs[0])
     device = inputs[0].device
     runtime = _needed("onnxruntime", "latency_onnx", "onnx")
     options = runtime.SessionOptions()
@@ -56,12 +63,6 @@ def _onnx(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
     if device.type == "cpu":
         options.intra_op_num_threads = options.inter_op_num_threads = 1
     else:
-        if "CUDAExecutionProvider" not in runtime.get_available_providers():
-            raise UserInputError(
-                "this ONNX Runtime has no CUDA provider",
-                value=", ".join(runtime.get_available_providers()),
-                do="Install onnxruntime-gpu in place of onnxruntime.",
-            )
         providers = [_cuda_provider(stack, device)]
     session = runtime.InferenceSession(_exported(model, inputs[0]), options, providers=providers)
     run = _on_cpu(session, inputs) if device.type == "cpu" else _on_gpu(runtime, session, inputs)
@@ -126,7 +127,7 @@ def _on_gpu(runtime: Any, session: Any, inputs: Sequence[Tensor]) -> Call:
 
 
 def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
-    expected = model(inputs[0])
+    expected = output_of(model, inputs[0])
     compiler = _needed("torch_tensorrt", "latency_trt", "trt")
     device = inputs[0].device
     stack.callback(torch.compiler.reset)
@@ -143,7 +144,7 @@ def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
                 min_block_size=1,
                 **_float16(compiler),
             )
-        found = engine(inputs[0])
+        found = engine(inputs[0].clone())
     except torch.OutOfMemoryError:
         raise
     except Exception as error:

@@ -90,6 +90,28 @@ def test_what_computes_another_function_is_not_timed(without_code):
         LatencyCompiled(CPU, preset=QUICK).measure(candidate(Noise(4, 2), (4,)))
 
 
+class InPlace(nn.Linear):
+    """Writes into its input."""
+
+    def forward(self, x):
+        return super().forward(x.mul_(2))
+
+
+def test_a_network_that_writes_into_its_input_is_compared_on_copies_and_marked(without_code):
+    for objective in (LatencyCompiled, LatencyEager):
+        measured = objective(CPU, preset=QUICK).measure(candidate(InPlace(4, 2), (4,)))
+        assert "writes into its inputs" in measured.caveats
+    other = LatencyEager(CPU, preset=QUICK).measure(candidate(nn.Linear(4, 2), (4,)))
+    assert "writes into its inputs" not in other.caveats
+
+
+def test_why_a_correct_network_may_give_other_outputs_is_told():
+    with pytest.raises(ModeError) as raised:
+        require_same("it", torch.ones(2), torch.tensor([1.0, 1.004]), "float32")
+    for reason in ("random numbers", "torch.autocast", "latency_eager"):
+        assert reason in raised.value.do
+
+
 def test_outputs_are_compared_whatever_they_are_held_in():
     x = torch.tensor([1.0, -2.0])
     require_same("it", {"a": x, "b": (x,)}, {"a": x + 1e-4, "b": (x,)}, "float32")
@@ -117,6 +139,9 @@ class TestCaptureWithoutADevice:
     def capture(self, model, count=2):
         with contextlib.ExitStack() as stack:
             return modes._graph(stack, model, [torch.randn(1, 4) for _ in range(count)])
+
+    def test_a_network_that_writes_into_its_input_is_compared_on_copies(self, captures):
+        self.capture(InPlace(4, 2))
 
     def test_a_graph_for_each_input(self, captures):
         call = self.capture(nn.Linear(4, 2), count=3)
@@ -193,7 +218,7 @@ def test_what_is_missing_is_named_with_how_to_install_it(monkeypatch, name, pack
 def test_tensorrt_is_refused_where_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
     with pytest.raises(UserInputError, match="latency_trt needs torch_tensorrt") as raised:
-        MODES["latency_trt"].runtime()
+        MODES["latency_trt"].runtime(torch.device("cuda", 0))
     assert "nas-moo[trt]" in raised.value.do
 
 

@@ -12,7 +12,7 @@ from nas_moo.errors import UserInputError
 from nas_moo.objectives import Candidate, runtimes
 from nas_moo.objectives.latency import Latency, LatencyEager, LatencyOnnx, LatencyTrt
 from nas_moo.objectives.modes import ModeError
-from nas_moo.objectives.runtimes import TRT
+from nas_moo.objectives.runtimes import ONNX, TRT
 from nas_moo.objectives.timing import TimingPreset
 
 CPU = torch.device("cpu")
@@ -112,6 +112,15 @@ def test_tensorrt_computes_in_float16(monkeypatch):
     assert latency.measure(work).value < 0.75 * LatencyEager(GPU, batch=1024).measure(work).value
 
 
+def test_an_onnx_runtime_without_cuda_is_refused_before_anything_is_searched(monkeypatch):
+    library = types.SimpleNamespace(__version__="1.23", get_available_providers=lambda: ["CPUExecutionProvider"])
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, module, library)
+    assert ONNX.runtime(CPU) == "onnxruntime 1.23"
+    with pytest.raises(UserInputError, match=r"no CUDA provider.*CPUExecutionProvider.*onnxruntime-gpu"):
+        LatencyOnnx(GPU)
+
+
 @pytest.mark.parametrize(("rounded", "told"), [((), "0"), (("convolutions",), "1")])
 def test_onnx_runtime_rounds_where_pytorch_does(monkeypatch, streams, rounded, told):
     monkeypatch.setattr(runtimes, "tf32", lambda: rounded)
@@ -123,12 +132,13 @@ def test_onnx_runtime_rounds_where_pytorch_does(monkeypatch, streams, rounded, t
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_onnx_runtime_is_timed_until_the_gpu_is_done(monkeypatch):
     """Its kernels are cuDNN's and cuBLAS's, as PyTorch's: far below eager would be the time of handing work over."""
-    runtime = pytest.importorskip("onnxruntime", exc_type=ImportError)
-    if "CUDAExecutionProvider" not in runtime.get_available_providers():
-        pytest.skip("this ONNX Runtime has no CUDA provider")
+    try:
+        onnx = LatencyOnnx(GPU, batch=1024)
+    except UserInputError as absent:
+        pytest.skip(str(absent))
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # else one of the two may round and the other not
     net = nn.Sequential(*[nn.Sequential(nn.Linear(4096, 4096), nn.ReLU()) for _ in range(8)])
     work = Candidate(None, net, (4096,), 4096, GPU)
     eager = LatencyEager(GPU, batch=1024).measure(work)
     assert eager.value > 1
-    assert LatencyOnnx(GPU, batch=1024).measure(work).value > 0.4 * eager.value
+    assert onnx.measure(work).value > 0.4 * eager.value
