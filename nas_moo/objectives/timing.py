@@ -21,6 +21,7 @@ _STEADY_CHANGE = 0.05
 _FEWEST_BLOCKS = 3
 _LOOK_AGAIN = 1.1
 _ANY_MS = 1e-9
+_MOST_GUESSES = 10
 # A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
 _JUMP_FACTOR, _JUMP_SECONDS, _MOST_JUMPS = 20.0, 1.0, 3
 
@@ -191,8 +192,8 @@ def time_call(
     """
     sampler = _Sampler(call, timer, before)
     warm, steady = _warm_up(sampler, timer, preset, started, settle_s)
-    typical_ms = statistics.median(s.wall_ms for s in warm[-_STEADY_WINDOW:])
-    calls = math.ceil(preset.min_sample_ms / typical_ms) if before is None else 1
+    calls = _calls_per_sample(sampler, preset, warm[-_STEADY_WINDOW:]) if before is None else 1
+    warmup = sampler.calls
     blocks = _Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
     looks_at = preset.blocks
     while blocks.has_time():
@@ -202,19 +203,20 @@ def time_call(
                 break
             # Each look is another chance to stop on a lucky run of blocks, so looks become rare.
             looks_at = math.ceil(_LOOK_AGAIN * len(blocks.taken))
-    return _summary(blocks.taken, calls, preset, warmup=len(warm), steady=steady, jumps=blocks.jumps)
+    return _summary(blocks.taken, calls, preset, warmup=warmup, steady=steady, jumps=blocks.jumps)
 
 
 class _Sampler:
     """Runs calls through the timer and numbers them."""
 
     def __init__(self, call: Callable[[int], object], timer: Timer, before: Callable[[], object] | None) -> None:
-        self._call, self._timer, self._before, self._number = call, timer, before, 0
-        self.seconds: list[float] = []
+        self._call, self._timer, self._before = call, timer, before
+        self.calls = 0
+        self.seconds_per_call: list[float] = []
 
     def sample(self, calls: int) -> Sample:
-        first = self._number
-        self._number += calls
+        first = self.calls
+        self.calls += calls
 
         def run() -> None:
             for number in range(first, first + calls):
@@ -224,7 +226,7 @@ class _Sampler:
         if self._before is not None:
             self._before()
         sample = self._timer.time(run)
-        self.seconds.append(_elapsed(began, self._timer.now()))
+        self.seconds_per_call.append(_elapsed(began, self._timer.now()) / calls)
         if not sample.wall_ms > 0:
             raise MachineError(
                 "the clock stood still or ran backwards during a call",
@@ -240,7 +242,7 @@ class _Blocks:
     def __init__(self, sampler: _Sampler, timer: Timer, preset: TimingPreset, calls: int, *, deadline: float) -> None:
         self._sampler, self._timer, self._calls, self._deadline = sampler, timer, calls, deadline
         left = deadline - timer.now()
-        per_sample = statistics.median(sampler.seconds[-_STEADY_WINDOW:]) * calls
+        per_sample = statistics.median(sampler.seconds_per_call[-_STEADY_WINDOW:]) * calls
         # As many samples a block as let the preset's number of blocks fit into the time that is left.
         self.size = max(1, min(preset.samples_per_block, int(left / per_sample / preset.blocks) if per_sample else 1))
         self._seconds = [self.size * per_sample]
@@ -291,6 +293,20 @@ def _warm_up(
         if timer.now() >= end:
             break
     return samples, False
+
+
+def _calls_per_sample(sampler: _Sampler, preset: TimingPreset, singles: list[Sample]) -> int:
+    """How many calls it takes for a sample of the shortest length."""
+    calls = math.ceil(preset.min_sample_ms / statistics.median(s.wall_ms for s in singles))
+    if calls == 1 or singles[-1].host_ms is None:
+        return calls
+    # A single call on a GPU is mostly the gap until it begins, which is not there from one call to the next.
+    for _ in range(_MOST_GUESSES):
+        took = statistics.median(sampler.sample(calls).wall_ms for _ in range(_STEADY_WINDOW))
+        if took >= preset.min_sample_ms:
+            break
+        calls = math.ceil(calls * preset.min_sample_ms / took)
+    return calls
 
 
 def _is_steady(samples: list[Sample]) -> bool:

@@ -62,6 +62,38 @@ def test_quick_calls_are_repeated_within_a_sample():
     assert numbers == list(range(timing.warmup + 7 * timing.samples))
 
 
+class GapTimer(FakeTimer):
+    """As a GPU's: before the first call of a sample lies a gap, in which it is handed over."""
+
+    def __init__(self, gap_ms):
+        super().__init__()
+        self.gap_ms, self.runs = gap_ms, []
+
+    def time(self, calls):
+        before = self.seconds
+        calls()
+        self.seconds += self.gap_ms / 1e3
+        wall_ms = (self.seconds - before) * 1e3
+        self.runs.append(wall_ms)
+        return Sample(wall_ms, host_ms=wall_ms / 2)
+
+
+@pytest.mark.parametrize(("gap_ms", "call_ms"), [(0.02, 0.002), (0.05, 0.001), (0.0, 0.03), (0.1, 0.5)])
+def test_samples_on_a_gpu_last_as_long_as_asked_though_single_calls_begin_with_a_gap(gap_ms, call_ms):
+    timer, numbers = GapTimer(gap_ms), []
+
+    def call(number):
+        numbers.append(number)
+        timer.seconds += call_ms / 1e3
+
+    timing = time_call(call, timer, SEARCH, started=0.0)
+    assert min(timer.runs[-timing.samples :]) >= SEARCH.min_sample_ms * (1 - 1e-9)
+    assert timing.calls_per_sample <= 1.1 * SEARCH.min_sample_ms / call_ms + 1
+    assert numbers == list(range(timing.warmup + timing.calls_per_sample * timing.samples))
+    assert timing.converged
+    assert timer.seconds <= SEARCH.budget_s
+
+
 def test_warm_up_lasts_until_times_no_longer_fall():
     timing, _, _ = run(lambda number: 1.0 + 5 * math.exp(-number / 8))
     assert timing.steady
