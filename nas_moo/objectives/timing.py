@@ -11,19 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nas_moo.errors import MachineError, UserInputError
+from nas_moo.errors import UserInputError
 from nas_moo.measurement import TAILS
 from nas_moo.objectives.intervals import median_interval, trend
+from nas_moo.objectives.sampling import FEWEST_BLOCKS, STEADY_WINDOW, Blocks, Sampler
 
 PROTOCOL = 3
-_STEADY_WINDOW = 5
 _STEADY_CHANGE = 0.05
-_FEWEST_BLOCKS = 3
 _LOOK_AGAIN = 1.1
 _ANY_MS = 1e-9
 _MOST_GUESSES = 10
-# A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
-_JUMP_FACTOR, _JUMP_SECONDS, _MOST_JUMPS = 20.0, 1.0, 3
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class TimingPreset:
         return self.min_sample_ms <= _ANY_MS
 
     def __post_init__(self) -> None:
-        if self.blocks < _FEWEST_BLOCKS:
+        if self.blocks < FEWEST_BLOCKS:
             raise UserInputError("too few blocks for an interval", value=self.blocks, do="Give 3 or more.")
         if min(self.samples_per_block, self.warmup_calls, self.inputs) < 1:
             raise UserInputError("a timing preset has a count below 1", value=self, do="Give 1 or more of each.")
@@ -190,11 +187,11 @@ def time_call(
     Raises:
         MachineError: the clock stood still, or ran backwards.
     """
-    sampler = _Sampler(call, timer, before)
+    sampler = Sampler(call, timer, before)
     warm, steady = _warm_up(sampler, timer, preset, started, settle_s)
-    calls = _calls_per_sample(sampler, preset, warm[-_STEADY_WINDOW:]) if before is None else 1
+    calls = _calls_per_sample(sampler, preset, warm[-STEADY_WINDOW:]) if before is None else 1
     warmup = sampler.calls
-    blocks = _Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
+    blocks = Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
     looks_at = preset.blocks
     while blocks.has_time():
         blocks.take()
@@ -206,81 +203,8 @@ def time_call(
     return _summary(blocks.taken, calls, preset, warmup=warmup, steady=steady, jumps=blocks.jumps)
 
 
-class _Sampler:
-    """Runs calls through the timer and numbers them."""
-
-    def __init__(self, call: Callable[[int], object], timer: Timer, before: Callable[[], object] | None) -> None:
-        self._call, self._timer, self._before = call, timer, before
-        self.calls = 0
-        self.seconds_per_call: list[float] = []
-
-    def sample(self, calls: int) -> Sample:
-        first = self.calls
-        self.calls += calls
-
-        def run() -> None:
-            for number in range(first, first + calls):
-                self._call(number)
-
-        began = self._timer.now()
-        if self._before is not None:
-            self._before()
-        sample = self._timer.time(run)
-        self.seconds_per_call.append(_elapsed(began, self._timer.now()) / calls)
-        if not sample.wall_ms > 0:
-            raise MachineError(
-                "the clock stood still or ran backwards during a call",
-                value=f"{sample.wall_ms} ms",
-                do="Measure on another machine.",
-            )
-        return sample
-
-
-class _Blocks:
-    """Takes blocks of samples within a deadline, and throws away those in which the clock jumped."""
-
-    def __init__(self, sampler: _Sampler, timer: Timer, preset: TimingPreset, calls: int, *, deadline: float) -> None:
-        self._sampler, self._timer, self._calls, self._deadline = sampler, timer, calls, deadline
-        left = deadline - timer.now()
-        per_sample = statistics.median(sampler.seconds_per_call[-_STEADY_WINDOW:]) * calls
-        # As many samples a block as let the preset's number of blocks fit into the time that is left.
-        self.size = max(1, min(preset.samples_per_block, int(left / per_sample / preset.blocks) if per_sample else 1))
-        self._seconds = [self.size * per_sample]
-        self.taken: list[list[Sample]] = []
-        self.jumps = 0
-
-    def has_time(self) -> bool:
-        """Whether another block may be begun."""
-        return (
-            len(self.taken) < _FEWEST_BLOCKS or self._timer.now() + statistics.median(self._seconds) <= self._deadline
-        )
-
-    def take(self) -> None:
-        """One more block; none where the clock jumped in it, and the deadline moves by the jump."""
-        began = self._timer.now()
-        block = [self._sampler.sample(self._calls) for _ in range(self.size)]
-        took = _elapsed(began, self._timer.now())
-        usual = statistics.median(self._seconds)
-        if self.jumps < _MOST_JUMPS and took > _JUMP_SECONDS + _JUMP_FACTOR * usual:
-            self.jumps += 1
-            self._deadline += took - usual
-            return
-        self.taken.append(block)
-        self._seconds.append(took)
-
-
-def _elapsed(began: float, now: float) -> float:
-    if now < began:
-        raise MachineError(
-            "the clock that budgets run on ran backwards",
-            value=f"{now - began} s",
-            do="Measure on another machine, or see why its clock is set.",
-        )
-    return now - began
-
-
 def _warm_up(
-    sampler: _Sampler, timer: Timer, preset: TimingPreset, started: float, settle_s: float
+    sampler: Sampler, timer: Timer, preset: TimingPreset, started: float, settle_s: float
 ) -> tuple[list[Sample], bool]:
     """Single calls until the median of five is no longer clearly below that of the five before."""
     settled = started + settle_s
@@ -295,14 +219,14 @@ def _warm_up(
     return samples, False
 
 
-def _calls_per_sample(sampler: _Sampler, preset: TimingPreset, singles: list[Sample]) -> int:
+def _calls_per_sample(sampler: Sampler, preset: TimingPreset, singles: list[Sample]) -> int:
     """How many calls it takes for a sample of the shortest length."""
     calls = math.ceil(preset.min_sample_ms / statistics.median(s.wall_ms for s in singles))
     if calls == 1 or singles[-1].host_ms is None:
         return calls
     # A single call on a GPU is mostly the gap until it begins, which is not there from one call to the next.
     for _ in range(_MOST_GUESSES):
-        took = statistics.median(sampler.sample(calls).wall_ms for _ in range(_STEADY_WINDOW))
+        took = statistics.median(sampler.sample(calls).wall_ms for _ in range(STEADY_WINDOW))
         if took >= preset.min_sample_ms:
             break
         calls = math.ceil(calls * preset.min_sample_ms / took)
@@ -310,10 +234,10 @@ def _calls_per_sample(sampler: _Sampler, preset: TimingPreset, singles: list[Sam
 
 
 def _is_steady(samples: list[Sample]) -> bool:
-    times = [s.wall_ms for s in samples[-2 * _STEADY_WINDOW :]]
-    if len(times) < 2 * _STEADY_WINDOW:
+    times = [s.wall_ms for s in samples[-2 * STEADY_WINDOW :]]
+    if len(times) < 2 * STEADY_WINDOW:
         return False
-    before, after = statistics.median(times[:_STEADY_WINDOW]), statistics.median(times[_STEADY_WINDOW:])
+    before, after = statistics.median(times[:STEADY_WINDOW]), statistics.median(times[STEADY_WINDOW:])
     return after >= before * (1 - _STEADY_CHANGE)
 
 
