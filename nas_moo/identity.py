@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 _HOST = "host"
+# Not every process can read these: one that does not know them contradicts none that does.
+_MAY_BE_UNKNOWN = (_HOST, "power_cap_w")
 ANY = ""  # the network of what all networks have in common
 
 
@@ -86,7 +88,7 @@ def differences(keys: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     found = {}
     for name in names:
         values = {json.dumps(json.loads(key).get(name)) for key in distinct}
-        if name == _HOST:  # one that is not known contradicts no other: as in keys from before it was stored
+        if name in _MAY_BE_UNKNOWN:  # as the host in keys from before it was stored, or the cap without NVML
             values.discard(json.dumps(None))
         if len(values) > 1:
             found[name] = [json.loads(v) for v in sorted(values)]
@@ -101,9 +103,10 @@ def is_same_key(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) 
 
 
 def same_hosts(stored: Sequence[str], today: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Two lists of conditions ("host: ..."), without the hosts where one of them does not know them."""
+    """Two lists of conditions ("host: ..."), without the hosts, or the power caps, where one does not know them."""
     lists = [list(stored), list(today)]
-    known = [any(c.startswith(f"{_HOST}: ") and c != f"{_HOST}: {None}" for c in conditions) for conditions in lists]
-    if not all(known):
-        lists = [[c for c in conditions if not c.startswith(f"{_HOST}: ")] for conditions in lists]
+    for name in _MAY_BE_UNKNOWN:
+        known = [any(c.startswith(f"{name}: ") and c != f"{name}: {None}" for c in conditions) for conditions in lists]
+        if not all(known):
+            lists = [[c for c in conditions if not c.startswith(f"{name}: ")] for conditions in lists]
     return lists[0], lists[1]

@@ -22,6 +22,9 @@ _SLOWED_BY = {
 }
 
 
+_PREFIXES = ("GPU-", "MIG-")
+
+
 @dataclass(frozen=True)
 class GpuState:
     """A GPU at one moment; None for what this model or driver does not tell.
@@ -67,9 +70,11 @@ def management() -> Iterator[Any]:
 
 
 def gpu_state(uuid: str | None) -> GpuState | None:
-    """Clocks, temperature, power, load and what holds the clock down, now."""
+    """Clocks, temperature, power, load and what holds the clock down, now; of the whole GPU where it is split (MIG)."""
 
     def read(nvml: Any, handle: Any) -> GpuState:
+        handle = _whole(nvml, handle)
+
         def ask(question: Callable[[], _T]) -> _T | None:
             try:
                 return question()
@@ -93,8 +98,8 @@ def gpu_state(uuid: str | None) -> GpuState | None:
 
 
 def power_cap(uuid: str | None) -> float | None:
-    """The power limit that is enforced, in watts."""
-    return _asked(uuid, lambda nvml, handle: float(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3)
+    """The power limit that is enforced, in watts; of the whole GPU where it is split (MIG)."""
+    return _asked(uuid, lambda nvml, handle: float(nvml.nvmlDeviceGetEnforcedPowerLimit(_whole(nvml, handle))) / 1e3)
 
 
 def compute_processes(uuid: str | None) -> tuple[int, ...] | None:
@@ -117,6 +122,24 @@ def _asked(uuid: str | None, question: Callable[[Any, Any], _T]) -> _T | None:
         if nvml is None or uuid is None:
             return None
         try:
-            return question(nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid.removeprefix('GPU-')}"))
+            return question(nvml, _handle(nvml, uuid))
         except nvml.NVMLError:
             return None
+
+
+def _handle(nvml: Any, uuid: str) -> Any:
+    """The GPU of this UUID, or the part of one: PyTorch tells either without what NVML begins it with."""
+    if uuid.startswith(_PREFIXES):
+        return nvml.nvmlDeviceGetHandleByUUID(uuid)
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(_PREFIXES[0] + uuid)
+    except nvml.NVMLError:
+        return nvml.nvmlDeviceGetHandleByUUID(_PREFIXES[1] + uuid)
+
+
+def _whole(nvml: Any, handle: Any) -> Any:
+    """The GPU that a part belongs to, which has the clocks and the power; a GPU itself."""
+    try:
+        return nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+    except (nvml.NVMLError, AttributeError):  # it is no part, or the library knows none
+        return handle

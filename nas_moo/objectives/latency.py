@@ -25,6 +25,7 @@ from nas_moo.objectives.intervals import widened
 from nas_moo.objectives.modes import COMPILED, EAGER, GRAPH, Mode, ModeError
 from nas_moo.objectives.params import require_shapes
 from nas_moo.objectives.runtimes import ONNX, TRT
+from nas_moo.objectives.tf32 import EVERYTHING, tf32
 from nas_moo.objectives.timers import cache_emptier, timer_of
 from nas_moo.objectives.timing import PROTOCOL, SEARCH, Timer, Timing, TimingPreset, time_call
 from nas_moo.objectives.untouched import same_random_state, untouched
@@ -36,7 +37,9 @@ MODES = {mode.name: mode for mode in (EAGER, GRAPH, COMPILED, ONNX, TRT)}
 # By how much a network's latency differs from one measurement to the next (95 %), unseen by any single one: where its
 # memory lies, how the machine is today. docs/benchmarks.md shows how it was found, on a CPU.
 RUN_TO_RUN = 0.01
+SETTLE_S = 0.08  # of work, in which a GPU that idled raises its clocks
 HOST_BOUND = 0.9  # of the time, after which the host had only just handed over all work
+CHANGED = "writes into its inputs"  # each call then works on what the one before left, until it overflows
 _INPUT_SEED = 0
 
 
@@ -74,9 +77,9 @@ class Latency:
         self.timer = timer or timer_of(self.device)
         mode.require(self.device)
         self.name, self.label = mode.name, mode.label
-        runtime = mode.runtime()
+        runtime = mode.runtime(self.device)
         self.key = measurement_key(
-            self.device, mode=mode.name, batch=batch, dtype=precision(self.device, mode.dtype),
+            self.device, mode=mode.name, batch=batch, dtype=self._precision(),
             cache="cold" if cold_cache else "warm", runtime=runtime, clock=self.timer.clock, protocol=PROTOCOL,
         )  # fmt: skip
         told = [
@@ -115,8 +118,9 @@ class Latency:
 
         Raises:
             UserInputError: the candidate is for another device.
-            SpaceError: parameters that are not float32, lazy ones without a shape, or (ModeError) a network that works
-                and does not run in this mode; of one that cannot be captured, the eager latency is told.
+            SpaceError: parameters that are not float32, lazy ones without a shape, another precision than the key's,
+                or (ModeError) a network that works and does not run in this mode; of one that cannot be captured, the
+                eager latency is told.
             Exception: whatever the forward raises.
         """
         if indexed(candidate.device) != self.device:
@@ -126,6 +130,12 @@ class Latency:
                 do="Load the objective for that device: its method names the device.",
             )
         require_float32(candidate.model, self.name)
+        if (now := self._precision()) != self.key.dtype:
+            raise SpaceError(
+                f"{self.name} is stored as {self.key.dtype}, and PyTorch has been set otherwise since",
+                value=now,
+                do="Set what may be rounded to TF32 when the space's file is imported, not when a network is built.",
+            )
         try:
             return self._measure(candidate)
         except ModeError as error:
@@ -137,18 +147,26 @@ class Latency:
             told = f"{format_quantity(eager.value, self.unit)} as {eager_name()}"
             raise ModeError(f"{error.what}; it takes {told}", value=error.value, do=error.do) from error
 
+    def _precision(self) -> str:
+        return precision(self.device, self.mode.dtype, alike=self.mode.rounds_alike)
+
     def _measure(self, candidate: Candidate) -> Measurement:
         started = self.timer.now()
         with ready(candidate.model, self.device) as stack:
-            inputs = random_inputs((self.batch, *candidate.input_shape), self.preset.inputs, self.device)
+            shape = (self.batch, *candidate.input_shape)
+            inputs = random_inputs(shape, self.preset.inputs, self.device)
             call = self.mode.prepare(stack, candidate.model, inputs)
             before = cache_emptier(self.device) if self.cold_cache else None
-            prepared = self.timer.now()
+            if self.device.type == "cuda":  # the first call loads libraries and code, in a new process for seconds
+                call(0)
+                torch.cuda.synchronize(self.device)
             gpu = gpu_state(self.key.uuid)
-            # What is built once, an engine or compiled code, does not count towards the time for measuring.
-            since = started if self.mode in (EAGER, GRAPH) else prepared
-            timing = time_call(call, self.timer, self.preset, started=since, before=before)
+            # What is done once, and be it the start of CUDA, does not count towards the time for measuring.
+            prepared = self.timer.now()
+            settle_s = SETTLE_S if self.device.type == "cuda" else 0.0
+            timing = time_call(call, self.timer, self.preset, started=prepared, before=before, settle_s=settle_s)
             gpu_after = gpu_state(self.key.uuid)
+            has_changed = not torch.equal(inputs[0], random_inputs(shape, 1, self.device)[0])
         key = self.key_of(candidate)
         details = timing_details(timing, self.preset) | {
             "seconds": self.timer.now() - started,
@@ -157,7 +175,7 @@ class Latency:
             "gpu": [state.to_dict() for state in (gpu, gpu_after) if state is not None],
             "other_processes": _others(self.key.uuid),
         }
-        details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after)
+        details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after) + [CHANGED] * has_changed
         low, high = widened(timing.value, timing.low, timing.high, RUN_TO_RUN)
         return Measurement(
             timing.value,
@@ -242,12 +260,13 @@ def checked_batch(batch: int) -> int:
     return batch
 
 
-def precision(device: torch.device, dtype: str = "float32") -> str:
-    """What a network computes in, with what the device may round."""
+def precision(device: torch.device, dtype: str = "float32", *, alike: bool = False) -> str:
+    """What a network computes in, with what the device may round; ``alike``: all, where PyTorch rounds any."""
     if device.type != "cuda" or dtype != "float32":
         return dtype
-    kinds = [("convolutions", torch.backends.cudnn.allow_tf32), ("products", torch.backends.cuda.matmul.allow_tf32)]
-    rounded = [name for name, allowed in kinds if allowed]
+    rounded = tf32()
+    if rounded and alike:
+        rounded = EVERYTHING
     return f"float32 (TF32 in {' and '.join(rounded)})" if rounded else "float32"
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_moo.device import fingerprint
+from nas_moo.device import fingerprint, free_memory
 from nas_moo.measurement import Measurement
 from nas_moo.objectives.latency import checked_batch, indexed, precision, random_inputs, ready, require_float32
 
@@ -60,7 +60,7 @@ class Memory:
         return Measurement.exact(peak / _MIB, self.unit, self.method, bytes=peak, caveats=caveats)
 
     def _on_the_gpu(self, candidate: Candidate, shape: tuple[int, ...]) -> int:
-        torch.cuda.empty_cache()
+        _forget_others(self.device)
         before = torch.cuda.memory_allocated(self.device)
         with ready(candidate.model, self.device):
             (x,) = random_inputs(shape, 1, self.device)
@@ -77,6 +77,15 @@ class Memory:
             with _Living(held) as living:
                 candidate.model(x)
             return int(sum(held.values()) + living.peak)
+
+
+def _forget_others(device: torch.device) -> None:
+    """Free what earlier networks left, cuBLAS's workspaces too: they stay, and only the first network would pay."""
+    torch.cuda.synchronize(device)
+    clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+    if clear is not None:
+        clear()
+    free_memory(device)
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -72,9 +72,18 @@ def timer_of(device: torch.device) -> Timer:
 
 
 def cache_emptier(device: torch.device) -> Callable[[], object]:
-    """Writes more memory than the device's cache holds, so that nothing of a network is left in it."""
-    size = _CPU_CACHE_BYTES
-    if device.type == "cuda":
-        size = _GPU_CACHE_TIMES * int(torch.cuda.get_device_properties(device).L2_cache_size)
+    """Writes more memory than the device's cache holds, so that nothing of a network is left in it.
+
+    It returns when that is done: beside work that goes on, the host would hand over the calls that are to be timed.
+    """
+    if device.type != "cuda":
+        cpu_buffer = torch.zeros(_CPU_CACHE_BYTES // 4, dtype=torch.float32, device=device)
+        return lambda: cpu_buffer.add_(1.0)
+    size = _GPU_CACHE_TIMES * int(torch.cuda.get_device_properties(device).L2_cache_size)
     buffer = torch.zeros(size // 4, dtype=torch.float32, device=device)
-    return lambda: buffer.add_(1.0)
+
+    def empty() -> None:
+        buffer.add_(1.0)
+        torch.cuda.synchronize(device)
+
+    return empty

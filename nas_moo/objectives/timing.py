@@ -11,18 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nas_moo.errors import MachineError, UserInputError
+from nas_moo.errors import UserInputError
 from nas_moo.measurement import TAILS
 from nas_moo.objectives.intervals import median_interval, trend
+from nas_moo.objectives.sampling import FEWEST_BLOCKS, STEADY_WINDOW, Blocks, Sampler
 
 PROTOCOL = 3
-_STEADY_WINDOW = 5
 _STEADY_CHANGE = 0.05
-_FEWEST_BLOCKS = 3
 _LOOK_AGAIN = 1.1
 _ANY_MS = 1e-9
-# A block that took so much longer than the others was not a slow one: the machine slept, or its clock was set.
-_JUMP_FACTOR, _JUMP_SECONDS, _MOST_JUMPS = 20.0, 1.0, 3
+_MOST_GUESSES = 10
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,13 @@ class TimingPreset:
 
     Attributes:
         name: For the record.
-        budget_s: Seconds for a model, moving it to the device and warming up included.
+        budget_s: Seconds for a model that is ready to run, warming up included.
         precision: Stop when the interval reaches no farther than this share of the value to either side.
         blocks: Fewest blocks before that stop.
         samples_per_block: Most samples whose median makes a block; fewer where the budget asks for it.
         min_sample_ms: Shortest sample; quicker calls are repeated within one.
-        warmup_share: Largest share of the budget that warm-up takes.
-        warmup_calls: Most calls that warm-up takes.
+        warmup_share: Largest share of the budget that warm-up takes, unless the device takes longer to settle.
+        warmup_calls: Most calls that warm-up takes, once the device has settled.
         inputs: How many inputs take turns.
     """
 
@@ -89,7 +87,7 @@ class TimingPreset:
         return self.min_sample_ms <= _ANY_MS
 
     def __post_init__(self) -> None:
-        if self.blocks < _FEWEST_BLOCKS:
+        if self.blocks < FEWEST_BLOCKS:
             raise UserInputError("too few blocks for an interval", value=self.blocks, do="Give 3 or more.")
         if min(self.samples_per_block, self.warmup_calls, self.inputs) < 1:
             raise UserInputError("a timing preset has a count below 1", value=self, do="Give 1 or more of each.")
@@ -172,6 +170,7 @@ def time_call(
     *,
     started: float,
     before: Callable[[], object] | None = None,
+    settle_s: float = 0.0,
 ) -> Timing:
     """Time a call until its median is known within the preset's precision, or the budget is used up.
 
@@ -183,15 +182,16 @@ def time_call(
         preset: The budget and the precision.
         started: The timer's ``now()`` when the budget began to run.
         before: Runs untimed before each sample, which is then a single call: to empty a cache, for example.
+        settle_s: Shortest warm-up, for a device whose clocks rise only while it works.
 
     Raises:
         MachineError: the clock stood still, or ran backwards.
     """
-    sampler = _Sampler(call, timer, before)
-    warm, steady = _warm_up(sampler, timer, preset, started)
-    typical_ms = statistics.median(s.wall_ms for s in warm[-_STEADY_WINDOW:])
-    calls = math.ceil(preset.min_sample_ms / typical_ms) if before is None else 1
-    blocks = _Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
+    sampler = Sampler(call, timer, before)
+    warm, steady = _warm_up(sampler, timer, preset, started, settle_s)
+    calls = _calls_per_sample(sampler, preset, warm[-STEADY_WINDOW:]) if before is None else 1
+    warmup = sampler.calls
+    blocks = Blocks(sampler, timer, preset, calls, deadline=started + preset.budget_s)
     looks_at = preset.blocks
     while blocks.has_time():
         blocks.take()
@@ -200,95 +200,45 @@ def time_call(
                 break
             # Each look is another chance to stop on a lucky run of blocks, so looks become rare.
             looks_at = math.ceil(_LOOK_AGAIN * len(blocks.taken))
-    return _summary(blocks.taken, calls, preset, warmup=len(warm), steady=steady, jumps=blocks.jumps)
+    return _summary(blocks.taken, calls, preset, warmup=warmup, steady=steady, jumps=blocks.jumps)
 
 
-class _Sampler:
-    """Runs calls through the timer and numbers them."""
-
-    def __init__(self, call: Callable[[int], object], timer: Timer, before: Callable[[], object] | None) -> None:
-        self._call, self._timer, self._before, self._number = call, timer, before, 0
-        self.seconds: list[float] = []
-
-    def sample(self, calls: int) -> Sample:
-        first = self._number
-        self._number += calls
-
-        def run() -> None:
-            for number in range(first, first + calls):
-                self._call(number)
-
-        began = self._timer.now()
-        if self._before is not None:
-            self._before()
-        sample = self._timer.time(run)
-        self.seconds.append(_elapsed(began, self._timer.now()))
-        if not sample.wall_ms > 0:
-            raise MachineError(
-                "the clock stood still or ran backwards during a call",
-                value=f"{sample.wall_ms} ms",
-                do="Measure on another machine.",
-            )
-        return sample
-
-
-class _Blocks:
-    """Takes blocks of samples within a deadline, and throws away those in which the clock jumped."""
-
-    def __init__(self, sampler: _Sampler, timer: Timer, preset: TimingPreset, calls: int, *, deadline: float) -> None:
-        self._sampler, self._timer, self._calls, self._deadline = sampler, timer, calls, deadline
-        left = deadline - timer.now()
-        per_sample = statistics.median(sampler.seconds[-_STEADY_WINDOW:]) * calls
-        # As many samples a block as let the preset's number of blocks fit into the time that is left.
-        self.size = max(1, min(preset.samples_per_block, int(left / per_sample / preset.blocks) if per_sample else 1))
-        self._seconds = [self.size * per_sample]
-        self.taken: list[list[Sample]] = []
-        self.jumps = 0
-
-    def has_time(self) -> bool:
-        """Whether another block may be begun."""
-        return (
-            len(self.taken) < _FEWEST_BLOCKS or self._timer.now() + statistics.median(self._seconds) <= self._deadline
-        )
-
-    def take(self) -> None:
-        """One more block; none where the clock jumped in it, and the deadline moves by the jump."""
-        began = self._timer.now()
-        block = [self._sampler.sample(self._calls) for _ in range(self.size)]
-        took = _elapsed(began, self._timer.now())
-        usual = statistics.median(self._seconds)
-        if self.jumps < _MOST_JUMPS and took > _JUMP_SECONDS + _JUMP_FACTOR * usual:
-            self.jumps += 1
-            self._deadline += took - usual
-            return
-        self.taken.append(block)
-        self._seconds.append(took)
-
-
-def _elapsed(began: float, now: float) -> float:
-    if now < began:
-        raise MachineError(
-            "the clock that budgets run on ran backwards",
-            value=f"{now - began} s",
-            do="Measure on another machine, or see why its clock is set.",
-        )
-    return now - began
-
-
-def _warm_up(sampler: _Sampler, timer: Timer, preset: TimingPreset, started: float) -> tuple[list[Sample], bool]:
+def _warm_up(
+    sampler: Sampler, timer: Timer, preset: TimingPreset, started: float, settle_s: float
+) -> tuple[list[Sample], bool]:
     """Single calls until the median of five is no longer clearly below that of the five before."""
-    end = started + preset.warmup_share * preset.budget_s
+    settled = started + settle_s
+    end = max(settled, started + preset.warmup_share * preset.budget_s)
     samples: list[Sample] = []
-    while len(samples) < preset.warmup_calls:
+    while len(samples) < preset.warmup_calls or timer.now() < settled:
         samples.append(sampler.sample(1))
-        if len(samples) >= 2 * _STEADY_WINDOW:
-            times = [s.wall_ms for s in samples[-2 * _STEADY_WINDOW :]]
-            before, after = statistics.median(times[:_STEADY_WINDOW]), statistics.median(times[_STEADY_WINDOW:])
-            if after >= before * (1 - _STEADY_CHANGE):
-                return samples, True
+        if timer.now() >= settled and _is_steady(samples):
+            return samples, True
         if timer.now() >= end:
             break
     return samples, False
+
+
+def _calls_per_sample(sampler: Sampler, preset: TimingPreset, singles: list[Sample]) -> int:
+    """How many calls it takes for a sample of the shortest length."""
+    calls = math.ceil(preset.min_sample_ms / statistics.median(s.wall_ms for s in singles))
+    if calls == 1 or singles[-1].host_ms is None:
+        return calls
+    # A single call on a GPU is mostly the gap until it begins, which is not there from one call to the next.
+    for _ in range(_MOST_GUESSES):
+        took = statistics.median(sampler.sample(calls).wall_ms for _ in range(STEADY_WINDOW))
+        if took >= preset.min_sample_ms:
+            break
+        calls = math.ceil(calls * preset.min_sample_ms / took)
+    return calls
+
+
+def _is_steady(samples: list[Sample]) -> bool:
+    times = [s.wall_ms for s in samples[-2 * STEADY_WINDOW :]]
+    if len(times) < 2 * STEADY_WINDOW:
+        return False
+    before, after = statistics.median(times[:STEADY_WINDOW]), statistics.median(times[STEADY_WINDOW:])
+    return after >= before * (1 - _STEADY_CHANGE)
 
 
 def _is_converged(blocks: list[list[Sample]], calls: int, preset: TimingPreset) -> bool:

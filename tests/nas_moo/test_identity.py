@@ -42,7 +42,9 @@ def test_every_field_makes_another_key(key, field):
 def test_differences_are_named_with_their_values(key):
     other = dataclasses.replace(key, network="def", uuid="GPU-2", power_cap_w=300.0)
     found = differences([key.to_dict(), other.to_dict(), key.to_dict()])
-    assert found == {"uuid": ["GPU-2", None], "power_cap_w": [300.0, None]}
+    assert found == {"uuid": ["GPU-2", None]}
+    capped = dataclasses.replace(other, power_cap_w=250.0)
+    assert differences([other.to_dict(), capped.to_dict()]) == {"power_cap_w": [250.0, 300.0]}
     assert differences([key.to_dict(), dataclasses.replace(key, network="def").to_dict()]) == {}
 
 
@@ -65,8 +67,19 @@ def test_a_host_that_is_not_known_contradicts_no_other(key):
     assert not is_same_key(None, here)
 
 
+def test_a_power_cap_that_cannot_be_read_contradicts_no_other(key):
+    """So a study goes on after nvidia-ml-py was installed, and not under another cap."""
+    before, after, lower = (dataclasses.replace(key, power_cap_w=cap).to_dict() for cap in (None, 300.0, 250.0))
+    assert is_same_key(before, after)
+    assert is_same_key(after, before)
+    assert not is_same_key(after, lower)
+
+
 def test_conditions_are_compared_without_hosts_where_one_list_knows_none():
     assert same_hosts(["torch: 2"], ["torch: 2", "host: a"]) == (["torch: 2"], ["torch: 2"])
     assert same_hosts(["torch: 2", "host: a"], ["torch: 2", "host: None"]) == (["torch: 2"], ["torch: 2"])
+    assert same_hosts(["power_cap_w: None", "host: a"], ["power_cap_w: 300.0", "host: a"]) == (["host: a"], ["host: a"])
+    then, now = same_hosts(["power_cap_w: 250.0"], ["power_cap_w: 300.0"])
+    assert then != now
     then, now = same_hosts(["host: a"], ["host: b"])
     assert then != now

@@ -53,6 +53,40 @@ def test_what_the_driver_tells_is_read_and_what_it_refuses_is_none(gpu):
     assert gpu == ["GPU-1234", "shutdown"] * 3
 
 
+@pytest.mark.parametrize("uuid", ["5678", "MIG-5678"])
+def test_a_part_of_a_gpu_is_found_and_its_clocks_are_the_gpu_s(monkeypatch, gpu, uuid):
+    library = sys.modules["pynvml"]
+
+    def find(asked):
+        if asked != "MIG-5678":
+            raise NVMLError("not found")
+        return "part"
+
+    def whole(handle):
+        if handle != "part":
+            raise NVMLError("not a part")
+        return "whole"
+
+    def of_the_whole(handle, *kind):
+        if handle != "whole":
+            raise NVMLError("not supported")
+        return 1000
+
+    monkeypatch.setattr(library, "nvmlDeviceGetHandleByUUID", find)
+    monkeypatch.setattr(library, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", whole, raising=False)
+    for name in ("nvmlDeviceGetClockInfo", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetEnforcedPowerLimit"):
+        monkeypatch.setattr(library, name, of_the_whole)
+    monkeypatch.setattr(
+        library,
+        "nvmlDeviceGetComputeRunningProcesses",
+        lambda handle: [types.SimpleNamespace(pid={"part": 11}[handle])],
+    )
+    state = nvidia.gpu_state(uuid)
+    assert (state.sm_mhz, state.power_w, nvidia.power_cap(uuid)) == (1000, 1.0, 1.0)
+    assert nvidia.compute_processes(uuid) == (11,)
+    assert nvidia.gpu_state("GPU-5678") is None
+
+
 def test_without_a_library_or_a_gpu_nothing_is_told(monkeypatch, gpu):
     assert nvidia.gpu_state(None) is None
     monkeypatch.setattr(

@@ -12,8 +12,8 @@ from nas_moo.errors import SpaceError, UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
 from nas_moo.nvidia import GpuState
-from nas_moo.objectives import Candidate
-from nas_moo.objectives.latency import LatencyEager, caveats
+from nas_moo.objectives import Candidate, latency
+from nas_moo.objectives.latency import MODES, SETTLE_S, Latency, LatencyEager, caveats
 from nas_moo.objectives.timers import CpuTimer, CudaTimer
 from nas_moo.objectives.timing import Sample, TimingPreset, time_call
 
@@ -132,6 +132,26 @@ def test_the_interval_reckons_with_what_changes_from_run_to_run():
     assert measured.interval.endswith("and 1% from run to run")
 
 
+@pytest.mark.parametrize("name", ["latency_eager", "latency"])
+def test_what_is_made_ready_once_leaves_the_budget_whole(monkeypatch, name):
+    """As where CUDA starts, libraries load and a graph is captured: longer than the whole budget."""
+    timer = StepTimer()
+
+    def prepare(stack, model, inputs):
+        timer.seconds += 0.4
+        return lambda number: model(inputs[number % len(inputs)])
+
+    def ask(uuid):
+        timer.seconds += 0.1
+
+    monkeypatch.setattr(latency, "gpu_state", ask)
+    mode = dataclasses.replace(MODES[name], devices=("cpu",), prepare=prepare)
+    details = Latency(mode, CPU, timer=timer).measure(candidate(nn.Linear(4, 2))).details
+    assert (details["steady"], details["converged"], details["few_blocks"]) == (True, True, False)
+    assert details["samples"] > 100
+    assert details["preparation_s"] == pytest.approx(0.5)
+
+
 def test_a_contended_cpu_is_flagged():
     details = LatencyEager(CPU, timer=StepTimer(1.3, 1.0)).measure(candidate(nn.Linear(4, 2))).details
     assert details["contended"] is True
@@ -195,7 +215,7 @@ def test_a_stored_latency_is_the_same_only_under_the_whole_key():
     assert not objective.is_same(dataclasses.replace(one, architecture=Architecture({"width": 2})), measured)
     assert not objective.is_same(dataclasses.replace(one, input_shape=(5,)), measured)
     assert not LatencyEager(CPU, timer=StepTimer(), batch=2).is_same(one, measured)
-    for field, value in (("driver", "580.1"), ("uuid", "another"), ("power_cap_w", 300.0), ("protocol", 1)):
+    for field, value in (("driver", "580.1"), ("uuid", "another"), ("protocol", 1)):
         objective.key = dataclasses.replace(LatencyEager(CPU, timer=StepTimer()).key, **{field: value})
         assert not objective.is_same(one, measured), field
 
@@ -271,6 +291,24 @@ class TestOnAGpu:
         assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
         assert torch.equal(rng, torch.cuda.get_rng_state(device))
         assert objective.method != LatencyEager(CPU).method
+
+    @pytest.mark.parametrize("name", ["latency_eager", "latency"])
+    def test_the_first_network_of_a_process_is_timed_as_any_other(self, name):
+        code = (
+            "import json, torch\n"
+            "from nas_moo.objectives import Candidate, load_objective\n"
+            "gpu = torch.device('cuda', 0)\n"
+            "net = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3), torch.nn.Flatten(), torch.nn.LazyLinear(10))\n"
+            "net(torch.zeros(1, 3, 32, 32))\n"
+            f"found = load_objective('{name}', device=gpu).measure(Candidate(None, net, (3, 32, 32), 10, gpu))\n"
+            "print(json.dumps(found.details))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        details = json.loads(done.stdout)
+        assert not details["few_blocks"]
+        assert details["seconds"] - details["preparation_s"] >= SETTLE_S
+        assert details["warmup"] > 200
 
     def test_more_work_takes_longer_and_agrees_with_the_wall_clock(self):
         device = torch.device("cuda", 0)

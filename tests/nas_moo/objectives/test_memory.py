@@ -1,9 +1,11 @@
+import gc
+
 import pytest
 import torch
 from torch import nn
 
 from nas_moo.errors import SpaceError, UserInputError
-from nas_moo.objectives import Candidate, load_objective
+from nas_moo.objectives import Candidate, load_objective, memory
 from nas_moo.objectives.memory import Memory
 
 CPU = torch.device("cpu")
@@ -61,6 +63,28 @@ def test_what_cannot_be_measured_is_refused():
         bytes_of(nn.Linear(4, 2).double(), (4,))
 
 
+def test_a_gpu_holds_nothing_of_earlier_networks_when_a_peak_is_measured(monkeypatch):
+    """Waits first, for nothing that is still used may be freed; the cache is emptied last, for all that came free."""
+    done = []
+    for owner, name in ((torch.cuda, "synchronize"), (torch._C, "_cuda_clearCublasWorkspaces"), (gc, "collect"),
+                        (torch.cuda, "empty_cache")):  # fmt: skip
+        monkeypatch.setattr(owner, name, lambda *of, name=name: done.append(name), raising=False)
+    memory._forget_others(torch.device("cuda", 0))
+    assert done == ["synchronize", "_cuda_clearCublasWorkspaces", "collect", "empty_cache"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_peak_on_a_gpu_is_the_same_whatever_ran_before():
+    device = torch.device("cuda", 0)
+    small, large = (nn.Sequential(nn.Linear(n, n), nn.ReLU(), nn.Linear(n, 10)) for n in (64, 1024))
+    objective = Memory(device, batch=8)
+    first = objective.measure(Candidate(None, small, (64,), 10, device)).details["bytes"]
+    objective.measure(Candidate(None, large, (1024,), 10, device))
+    again = objective.measure(Candidate(None, small, (64,), 10, device)).details["bytes"]
+    assert first == again
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_peak_on_a_gpu_holds_weights_and_activations():
@@ -70,5 +94,5 @@ def test_the_peak_on_a_gpu_holds_weights_and_activations():
     found = objective.measure(Candidate(None, net, (1024,), 10, device))
     least = sum(p.numel() for p in net.parameters()) * 4 + 64 * (1024 + 2 * 4096) * 4
     assert found.caveats == ()
-    assert least <= found.details["bytes"] < 4 * least
+    assert least <= found.details["bytes"] < 2 * least + 128 * 2**20  # workspaces
     assert next(net.parameters()).device == CPU

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import sys
 
@@ -6,10 +7,10 @@ import torch
 from torch import nn
 
 from nas_moo.errors import UserInputError
-from nas_moo.objectives import Candidate
+from nas_moo.objectives import Candidate, modes
 from nas_moo.objectives.latency import MODES, Latency, LatencyCompiled, LatencyEager, LatencyGraph, LatencyOnnx
 from nas_moo.objectives.modes import GRAPH, ModeError, require_same
-from nas_moo.objectives.timing import TimingPreset
+from nas_moo.objectives.timing import SEARCH, TimingPreset, one_by_one
 
 CPU = torch.device("cpu")
 QUICK = TimingPreset(name="quick", budget_s=0.02)
@@ -89,6 +90,28 @@ def test_what_computes_another_function_is_not_timed(without_code):
         LatencyCompiled(CPU, preset=QUICK).measure(candidate(Noise(4, 2), (4,)))
 
 
+class InPlace(nn.Linear):
+    """Writes into its input."""
+
+    def forward(self, x):
+        return super().forward(x.mul_(2))
+
+
+def test_a_network_that_writes_into_its_input_is_compared_on_copies_and_marked(without_code):
+    for objective in (LatencyCompiled, LatencyEager):
+        measured = objective(CPU, preset=QUICK).measure(candidate(InPlace(4, 2), (4,)))
+        assert "writes into its inputs" in measured.caveats
+    other = LatencyEager(CPU, preset=QUICK).measure(candidate(nn.Linear(4, 2), (4,)))
+    assert "writes into its inputs" not in other.caveats
+
+
+def test_why_a_correct_network_may_give_other_outputs_is_told():
+    with pytest.raises(ModeError) as raised:
+        require_same("it", torch.ones(2), torch.tensor([1.0, 1.004]), "float32")
+    for reason in ("random numbers", "torch.autocast", "latency_eager"):
+        assert reason in raised.value.do
+
+
 def test_outputs_are_compared_whatever_they_are_held_in():
     x = torch.tensor([1.0, -2.0])
     require_same("it", {"a": x, "b": (x,)}, {"a": x + 1e-4, "b": (x,)}, "float32")
@@ -108,6 +131,68 @@ def test_a_network_that_cannot_be_captured_is_timed_eagerly_under_that_name(net)
     assert graph.name == "latency"
     with pytest.raises(ModeError, match=r"a CUDA graph \(a sync\); it takes [\d.]+ (ms|µs) as latency_eager"):
         graph.measure(candidate(net))
+
+
+class TestCaptureWithoutADevice:
+    """PyTorch's own context of a capture, over graphs and streams that are no GPU's."""
+
+    def capture(self, model, count=2):
+        with contextlib.ExitStack() as stack:
+            return modes._graph(stack, model, [torch.randn(1, 4) for _ in range(count)])
+
+    def test_a_network_that_writes_into_its_input_is_compared_on_copies(self, captures):
+        self.capture(InPlace(4, 2))
+
+    def test_a_graph_for_each_input(self, captures):
+        call = self.capture(nn.Linear(4, 2), count=3)
+        assert torch.cuda.CUDAGraph.begun == 3
+        call(5)
+        assert captures == []
+
+    def test_a_network_that_waits_is_refused_before_a_capture_begins(self, captures):
+        class Waits(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.get_sync_debug_mode() == "error":
+                    raise RuntimeError("called a synchronizing CUDA operation")
+                return super().forward(x)
+
+        with pytest.raises(ModeError, match=r"a CUDA graph \(called a synchronizing CUDA operation\)"):
+            self.capture(Waits(4, 2))
+        assert torch.cuda.CUDAGraph.begun == 0
+        assert torch.cuda.get_sync_debug_mode() == "default"
+
+    @pytest.mark.parametrize("error", [RuntimeError("stream is capturing"), torch.OutOfMemoryError("out of memory")])
+    def test_a_capture_that_fails_leaves_no_stream_behind_and_tells_why(self, captures, error):
+        class Fails(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.CUDAGraph.capturing:
+                    raise error
+                return super().forward(x)
+
+        with pytest.raises((ModeError, torch.OutOfMemoryError)) as raised:
+            self.capture(Fails(4, 2))
+        assert torch.cuda.current_stream().cuda_stream == 0
+        assert captures == [("_cuda_endAllocateToPool", 0, (0, 7)), ("_cuda_releasePool", 0, (0, 7))]
+        if isinstance(error, torch.OutOfMemoryError):
+            assert raised.value is error
+        else:
+            assert "(stream is capturing)" in str(raised.value)
+
+    def test_what_was_handled_before_is_not_the_cause(self, captures):
+        class Waits(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.get_sync_debug_mode() == "error":
+                    raise RuntimeError("it waits")
+                return super().forward(x)
+
+        def fail():
+            raise torch.OutOfMemoryError("of another network")
+
+        try:
+            fail()
+        except torch.OutOfMemoryError:
+            with pytest.raises(ModeError, match="it waits"):
+                self.capture(Waits(4, 2))
 
 
 def test_onnx_runtime_times_a_network_that_computes_the_same(net):
@@ -133,7 +218,7 @@ def test_what_is_missing_is_named_with_how_to_install_it(monkeypatch, name, pack
 def test_tensorrt_is_refused_where_it_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
     with pytest.raises(UserInputError, match="latency_trt needs torch_tensorrt") as raised:
-        MODES["latency_trt"].runtime()
+        MODES["latency_trt"].runtime(torch.device("cuda", 0))
     assert "nas-moo[trt]" in raised.value.do
 
 
@@ -167,8 +252,25 @@ class TestOnAGpu:
             def forward(self, x):
                 return super().forward(x) * float(x.sum().item() > 0)
 
-        with pytest.raises(ModeError, match="as latency_eager"):
+        stream = torch.cuda.current_stream(self.device)
+        with pytest.raises(ModeError, match=r"synchronizing CUDA operation.* as latency_eager"):
             LatencyGraph(self.device).measure(self.on_the_gpu(Waits(4, 2), (4,)))
+        assert torch.cuda.current_stream(self.device) == stream
+        assert LatencyGraph(self.device).measure(self.on_the_gpu(nn.Linear(4, 2), (4,))).value > 0
+
+    def test_after_a_capture_that_fails_midway_the_gpu_goes_on(self):
+        class Breaks(nn.Linear):
+            def forward(self, x):
+                if torch.cuda.is_current_stream_capturing():
+                    torch.cuda.synchronize()
+                return super().forward(x)
+
+        stream = torch.cuda.current_stream(self.device)
+        for _ in range(3):
+            with pytest.raises(ModeError, match="as latency_eager"):
+                LatencyGraph(self.device).measure(self.on_the_gpu(Breaks(4, 2), (4,)))
+        assert torch.cuda.current_stream(self.device) == stream
+        assert torch.rand(4, device=self.device).isfinite().all()
         assert LatencyGraph(self.device).measure(self.on_the_gpu(nn.Linear(4, 2), (4,))).value > 0
 
     def test_rotating_inputs_are_all_replayed(self):
@@ -187,8 +289,9 @@ class TestOnAGpu:
             pytest.skip(str(absent))
         assert objective.measure(self.on_the_gpu(self.convolutions(2))).value > 0
 
-    def test_a_cold_cache_is_slower(self):
+    @pytest.mark.parametrize("objective", [LatencyGraph, LatencyEager])
+    def test_a_cold_cache_is_slower(self, objective):
         net = nn.Sequential(*[nn.Linear(1024, 1024) for _ in range(4)])
-        warm = LatencyGraph(self.device).measure(self.on_the_gpu(net, (1024,)))
-        cold = LatencyGraph(self.device, cold_cache=True).measure(self.on_the_gpu(net, (1024,)))
+        warm = objective(self.device, preset=one_by_one(SEARCH)).measure(self.on_the_gpu(net, (1024,)))
+        cold = objective(self.device, cold_cache=True).measure(self.on_the_gpu(net, (1024,)))
         assert cold.value > warm.value

@@ -27,7 +27,7 @@ class FakeTimer:
         return Sample(wall_ms, None if self.thread_share is None else wall_ms * self.thread_share)
 
 
-def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0):
+def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0, settle_s=0.0):
     """Time a call that takes ``milliseconds(number)``; return the timing, the clock and the numbers of the calls."""
     timer, numbers = FakeTimer(thread_share), []
 
@@ -36,7 +36,7 @@ def run(milliseconds, preset=SEARCH, *, thread_share=1.0, spent=0.0):
         timer.seconds += milliseconds(number) / 1e3
 
     timer.seconds = spent
-    return time_call(call, timer, preset, started=0.0), timer, numbers
+    return time_call(call, timer, preset, started=0.0, settle_s=settle_s), timer, numbers
 
 
 def noisy(base, share, seed=0):
@@ -62,6 +62,38 @@ def test_quick_calls_are_repeated_within_a_sample():
     assert numbers == list(range(timing.warmup + 7 * timing.samples))
 
 
+class GapTimer(FakeTimer):
+    """As a GPU's: before the first call of a sample lies a gap, in which it is handed over."""
+
+    def __init__(self, gap_ms):
+        super().__init__()
+        self.gap_ms, self.runs = gap_ms, []
+
+    def time(self, calls):
+        before = self.seconds
+        calls()
+        self.seconds += self.gap_ms / 1e3
+        wall_ms = (self.seconds - before) * 1e3
+        self.runs.append(wall_ms)
+        return Sample(wall_ms, host_ms=wall_ms / 2)
+
+
+@pytest.mark.parametrize(("gap_ms", "call_ms"), [(0.02, 0.002), (0.05, 0.001), (0.0, 0.03), (0.1, 0.5)])
+def test_samples_on_a_gpu_last_as_long_as_asked_though_single_calls_begin_with_a_gap(gap_ms, call_ms):
+    timer, numbers = GapTimer(gap_ms), []
+
+    def call(number):
+        numbers.append(number)
+        timer.seconds += call_ms / 1e3
+
+    timing = time_call(call, timer, SEARCH, started=0.0)
+    assert min(timer.runs[-timing.samples :]) >= SEARCH.min_sample_ms * (1 - 1e-9)
+    assert timing.calls_per_sample <= 1.1 * SEARCH.min_sample_ms / call_ms + 1
+    assert numbers == list(range(timing.warmup + timing.calls_per_sample * timing.samples))
+    assert timing.converged
+    assert timer.seconds <= SEARCH.budget_s
+
+
 def test_warm_up_lasts_until_times_no_longer_fall():
     timing, _, _ = run(lambda number: 1.0 + 5 * math.exp(-number / 8))
     assert timing.steady
@@ -76,6 +108,25 @@ def test_warm_up_is_bounded_by_calls_and_by_time():
     falling, _, _ = run(lambda number: 20 * max(0.01, 0.9**number))
     assert not falling.steady
     assert falling.warmup < 10
+
+
+def test_a_device_whose_clocks_rise_late_is_warmed_up_until_they_have():
+    """Ten calls, steady at half the clock, are over long before."""
+
+    def milliseconds(number):
+        return 0.1 if number < 400 else 0.05
+
+    early, late = run(milliseconds)[0], run(milliseconds, settle_s=0.08)[0]
+    assert (early.warmup, early.steady) == (10, True)
+    assert late.warmup == pytest.approx(400 + 0.04 / 0.05e-3, abs=2)
+    assert (late.steady, late.converged, late.value) == (True, True, pytest.approx(0.05))
+
+
+def test_what_a_device_needs_to_settle_goes_beyond_the_share_of_the_budget():
+    short = TimingPreset(budget_s=0.2, warmup_share=0.1)
+    timing, timer, _ = run(lambda number: 1.0, short, settle_s=0.08)
+    assert (timing.warmup, timing.steady, timing.converged) == (80, True, True)
+    assert timer.seconds <= 0.2 + 1e-9
 
 
 def test_noise_within_the_precision_converges_and_more_does_not():

@@ -257,14 +257,21 @@ def test_a_grid_that_cannot_time_its_middle_network_in_time_stores_nothing(searc
     assert not (tiny / "nas-moo.db").exists()
 
 
-def test_a_study_is_not_resumed_under_another_power_cap(searched, monkeypatch):
-    searched(objectives=TIMED, trials=1)
+def test_a_study_is_not_resumed_under_another_power_cap_unless_one_is_not_known(searched, monkeypatch):
     real = latency_module.measurement_key
-    monkeypatch.setattr(
-        latency_module, "measurement_key", lambda *a, **k: dataclasses.replace(real(*a, **k), power_cap_w=250.0)
-    )
-    with pytest.raises(StudyMismatchError, match=r"conditions of measurement.*power_cap_w: None"):
-        searched(objectives=TIMED, trials=2)
+
+    def cap(watts):
+        monkeypatch.setattr(
+            latency_module, "measurement_key", lambda *a, **k: dataclasses.replace(real(*a, **k), power_cap_w=watts)
+        )
+
+    cap(250.0)
+    searched(objectives=TIMED, trials=1)
+    cap(None)
+    assert searched(objectives=TIMED, trials=2).done == 2
+    cap(300.0)
+    with pytest.raises(StudyMismatchError, match=r"conditions of measurement.*power_cap_w: 250.0"):
+        searched(objectives=TIMED, trials=3)
 
 
 def test_a_study_goes_on_where_hosts_were_not_told_apart_and_on_no_other_host(searched, monkeypatch):
