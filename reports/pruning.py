@@ -12,7 +12,7 @@ import pandas as pd
 from nas_moo import hindsight
 from nas_moo.measurement import counted, format_quantity
 from nas_moo.pruners.audit import Audit
-from nas_moo.pruners.control import ControlReport, Loss, Share
+from nas_moo.pruners.control import BOX, ControlReport, Loss, Share
 from nas_moo.results import StudyResult
 from reports import pruning_pictures as pictures
 from reports.pruning_numbers import PRUNED, Account, Pruning, gather
@@ -129,7 +129,7 @@ def _control_table(arm: ControlReport, unit: str) -> Table:
         "within their intervals counted as equal. Below the bound: at most the quantile, if the pruner is calibrated.",
         "Lost: what each control added alone, for every training that was stopped for good; those that would have "
         "replaced each other are counted one by one, so it is on the high side. Budget regret: mean over budgets of "
-        "the first cost.",
+        f"the first cost. {BOX}",
     )
     return Table(("of the controls", ""), tuple(rows), title="What it may have lost", notes=notes)
 
@@ -198,7 +198,7 @@ def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, .
         f"Each of the {audits[0].judged:,} complete trainings, judged by a pruner that was fitted to all others and so "
         "knows a little more than one that runs along; what was pruned has no end, and is not among them. Front: what "
         "no other one dominates where costs within their intervals count as equal, so it may be smaller than the "
-        "study's. Lost: by what the pruner would have stopped, had it stayed so.",
+        f"study's. Lost: by what the pruner would have stopped, had it stayed so. {BOX}",
     )
     return (
         Table(
