@@ -8,6 +8,7 @@ rule was wrong, and what that cost; where that is too much, the rule turns more 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,33 @@ BOX = (  # for the notes of whoever shows what was lost
     "logarithm, from a tenth of each range beyond. Where nothing is within a budget, an error at that end counts."
 )
 REFERENCE = 1.1  # of the range of each objective, where hypervolume is measured from; of errors also where none is
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pruner as it was asked for, whatever its controls have made of it since.
+
+    Attributes:
+        pruner: Its name.
+        quantile: None for a pruner without.
+    """
+
+    pruner: str
+    quantile: float | None = None
+
+    @classmethod
+    def behind(cls, pruner: str, quantile: float | None, level: int) -> Asked:
+        """The one behind a decision, whose rule had turned more cautious ``level`` times."""
+        return cls(pruner, None if quantile is None else quantile * 2**level)
+
+    def is_same(self, other: Asked) -> bool:
+        """Whether the controls of one say anything of the other; an unknown quantile makes no difference."""
+        if self.pruner != other.pruner:
+            return False
+        return self.quantile is None or other.quantile is None or math.isclose(self.quantile, other.quantile)
+
+    def __str__(self) -> str:
+        return self.pruner if self.quantile is None else f"{self.pruner} (quantile {self.quantile:g})"
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,8 @@ class ControlReport:
         hypervolume: Estimated loss, as a share of that of all complete trainings; None without controls.
         regret: Estimated loss of budget regret, in units of the error, over ``BUDGETS`` budgets of the first cost; None
             also without a cost that is positive.
+        asked: The pruner that made the decisions; None where it is known anyhow.
+        others: Controls of other pruners, and of other quantiles, which say nothing of this one.
     """
 
     pruned: int
@@ -98,11 +128,15 @@ class ControlReport:
     below: Share
     hypervolume: Loss | None
     regret: Loss | None
+    asked: Asked | None = None
+    others: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         losses = {"hypervolume_loss": self.hypervolume, "regret_loss": self.regret}
+        of = {} if self.asked is None else {**vars(self.asked), "other_controls": self.others}
         return {
+            **of,
             "pruned": self.pruned,
             "controls": self.nondominated.n,
             "nondominated": self.nondominated.to_dict(),
