@@ -31,7 +31,8 @@ class Judge:
 
     def __init__(self, setup: Setup, history: History) -> None:
         self._setup, self._history = setup, history
-        self._asked = self._pruner = load_pruner(setup.pruner, setup.pruner_quantile)
+        made = setup.made_pruner
+        self._asked = self._pruner = load_pruner(setup.pruner, setup.pruner_quantile) if made is None else made
         self._costs = [o.name for o in setup.objectives if o.stage in BEFORE_TRAINING]
         self._seen, self._looked = 0, time.monotonic()
         self._curves, self._low, self._high = list[list[float]](), list[Array](), list[Array]()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from optuna.pruners import PercentilePruner
 from optuna.trial import TrialState
 
 import nas_moo
@@ -15,6 +16,7 @@ from nas_moo import hindsight
 from nas_moo.cli import main
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
+from nas_moo.pruners.front import FrontPruner
 from nas_moo.samplers.nsga2 import NSGA2Sampler
 from nas_moo.snapshot import Snapshot
 from nas_moo.study import checkpoints, worker
@@ -443,6 +445,9 @@ def test_warnings_and_waits_are_said(searched):
     [
         ({"pruner": "fornt"}, "unknown pruner"),
         ({"pruner": "optuna:Nothing"}, "unknown pruner of Optuna"),
+        ({"pruner": 3}, "this is no pruner"),
+        ({"pruner": PercentilePruner(25.0), "pruner_quantile": 0.1}, "made already"),
+        ({"pruner": PercentilePruner(25.0), "objectives": ("params", "flops")}, "nothing is trained here"),
         ({"pruner_quantile": 0.0}, r"outside \(0, 0.5\]"),
         ({"pruner_quantile": 0.6}, r"outside \(0, 0.5\]"),
         ({"pruner": "rank", "pruner_quantile": 0.1}, "has no quantile"),
@@ -477,6 +482,25 @@ def test_the_real_rules_prune_in_a_real_study(searched):
         assert states.sum() == states.get("complete", 0) + states.get("pruned", 0) == 12
         assert states["complete"] >= 5, "no rule decides before there is anything to compare with"
         assert (result.trials.loc[result.trials["state"] == "pruned", "kind"] == pruner).all()
+
+
+def test_a_pruner_that_was_made_prunes_and_its_name_is_kept(searched):
+    """One of Optuna's, with its arguments, and one of the user's own."""
+    for study, made, name in (
+        (
+            "theirs",
+            PercentilePruner(5.0, n_startup_trials=2),
+            "optuna:PercentilePruner(percentile=5.0, n_startup_trials=2)",
+        ),
+        ("own", Stub(), "stub"),
+    ):
+        result = searched(study=study, trials=10, epochs=4, pruner=made, control_share=0.0, sampler="random")
+        assert result.description["pruner"] == result.description["runs"][0]["pruner"] == name
+        kinds = result.trials.loc[result.trials["state"] == "pruned", "kind"]
+        assert len(kinds)
+        assert (kinds == name).all()
+        assert result.trials["continues"].isna().all() or study == "own"
+    assert searched(study="front", trials=1, epochs=4, pruner=FrontPruner(0.3)).description["pruner_quantile"] == 0.3
 
 
 def test_how_far_above():
