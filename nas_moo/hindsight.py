@@ -5,7 +5,7 @@ Reads tables alone, so that a report, a command and a notebook say the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from nas_moo.errors import UserInputError
 from nas_moo.pareto import Array
 from nas_moo.pruners import PRUNERS, WITH_QUANTILE, FinishedCurves, load_pruner
 from nas_moo.pruners.audit import FEWEST, Audit, audit_study
-from nas_moo.pruners.control import Control, ControlReport, judge_controls
+from nas_moo.pruners.control import Asked, Control, ControlReport, judge_controls
 from nas_moo.results import StudyResult
 
 
@@ -68,19 +68,33 @@ def pruned_for_good(result: StudyResult) -> pd.DataFrame:
 
 
 def controls(result: StudyResult) -> ControlReport | None:
-    """What the control arm says; None where no pruner has decided anything, or the study trains nothing."""
+    """What the control arm says of the pruner that decided last; those of others, and of other quantiles, do not count.
+
+    Returns:
+        None where no pruner has decided anything, or the study trains nothing.
+    """
     if result.prunings.empty or sum(o.stage == "trained" for o in result.objectives) != 1:
         return None
     known = curves(result)
     places = {int(number): place for place, number in enumerate(known.numbers)}
-    rows = result.prunings[result.prunings["control"] & result.prunings["number"].isin(known.numbers)]
+    columns = (result.prunings[c] for c in ("number", "pruner", "quantile", "level"))
+    behind = {int(number): _behind(*of) for number, *of in zip(*columns, strict=True)}
+    asked = behind[max(behind)]
+    own = [number for number, other in behind.items() if other.is_same(asked)]
+    ended = result.prunings[result.prunings["control"] & result.prunings["number"].isin(known.numbers)]
+    rows = ended[ended["number"].isin(own)]
     arm = [
         Control(places[int(row["number"])], None if np.isnan(row["bound"]) else float(row["bound"]), int(row["level"]))
         for _, row in rows.iterrows()
     ]
-    given_up = pruned_for_good(result)
+    given_up = pruned_for_good(result)["number"]
     outbid = result.prunings.loc[result.prunings["outbid"], "number"]  # no decision of the pruner: no coin is thrown
-    return judge_controls(known.finished, arm, int((~given_up["number"].isin(outbid)).sum()))
+    report = judge_controls(known.finished, arm, int((given_up.isin(own) & ~given_up.isin(outbid)).sum()))
+    return replace(report, asked=asked, others=len(ended) - len(rows))
+
+
+def _behind(pruner: str, quantile: float, level: int) -> Asked:
+    return Asked.behind(pruner, None if np.isnan(quantile) else float(quantile), int(level))
 
 
 def audits(result: StudyResult) -> list[Audit]:

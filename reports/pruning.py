@@ -12,7 +12,7 @@ import pandas as pd
 from nas_moo import hindsight
 from nas_moo.measurement import counted, format_quantity
 from nas_moo.pruners.audit import Audit
-from nas_moo.pruners.control import ControlReport, Loss, Share
+from nas_moo.pruners.control import BOX, Asked, ControlReport, Loss, Share
 from nas_moo.results import StudyResult
 from reports import pruning_pictures as pictures
 from reports.pruning_numbers import PRUNED, Account, Pruning, gather
@@ -43,6 +43,8 @@ def section(result: StudyResult) -> Section:
 def _why_none(result: StudyResult) -> str:
     if trained_objective(result) is None:
         return "No objective of this study is trained, so there was nothing to stop."
+    if len(result.prunings):
+        return "Nothing was pruned yet: each decision was overruled, and none of these trainings has come to its end."
     pruner = result.description.get("pruner")
     if pruner in (None, "never"):
         return "Nothing was pruned: the search ran without a pruner."
@@ -54,16 +56,17 @@ def _why_none(result: StudyResult) -> str:
 
 
 def _pictures(result: StudyResult, pruning: Pruning) -> tuple[Picture, ...]:
-    stopped = len(pruning.of(PRUNED))
+    stopped = len(pruning.given_up)
     shown = [
         Picture(
-            "pruning-epochs", f"Epochs at which trainings were given up ({stopped:,} in all).",
-            "When trainings were given up, and when decisions to stop were overruled.",
+            "pruning-epochs", f"Epochs of the decisions to give a training up ({len(pruning.of(PRUNED)):,} in all).",
+            "When decisions to give a training up were made, and when they were overruled. A training that went on may "
+            "meet several.",
             partial(pictures.draw_epochs, pruning),
         ),
         Picture(
             "pruning-curves", f"Learning curves; of those that were given up ({stopped:,}), up to that epoch.",
-            f"Triangles: the epoch of the decision. Vertical: {pruning.shown.title}: {pruning.shown.source}.",
+            f"Triangles: the epoch of the last decision. Vertical: {pruning.shown.title}: {pruning.shown.source}.",
             partial(pictures.draw_cuts, pictures.cuts(result, pruning)),
         ),
     ]  # fmt: skip
@@ -104,10 +107,11 @@ def _account_table(account: Account, epochs: int) -> Table:
     timed = account.seconds > 0  # a replay may have no seconds
     rows = [
         ("trainings begun", f"{account.trainings:,}", ""),
-        ("stopped", f"{account.stopped:,}", ""),
-        ("outbid by a new one", f"{account.outbid:,}", ""),
+        ("trainings stopped", f"{account.stopped:,}", ""),
+        ("trainings outbid by a new one", f"{account.outbid:,}", ""),
         ("of these two, went on later", f"{account.thawed:,}", ""),
-        ("overruled (controls)", f"{account.controls:,}", ""),
+        ("decisions followed", f"{account.decisions:,}", ""),
+        ("decisions overruled (controls)", f"{account.controls:,}", ""),
         ("epochs run", f"{account.epochs:,}", f"{account.seconds:,.1f}" if timed else "–"),
         ("epochs not run", f"{account.saved:,}", f"{account.saved_seconds:,.1f}" if timed else "–"),
         ("epochs of controls after the decision", f"{account.spent:,}", ""),
@@ -121,22 +125,24 @@ def _control_table(arm: ControlReport, unit: str) -> Table:
     rows = [
         ("ended non-dominated", share_text(arm.nondominated)),
         ("ended below their bound", share_text(arm.below)),
-        ("hypervolume lost (estimate)", _loss_text(arm.hypervolume, 100, "%")),
-        ("budget regret lost (estimate)", _loss_text(arm.regret, 100 if unit == "%" else 1, _points(unit))),
+        ("hypervolume lost (estimate)", _loss_text(arm.hypervolume, arm.pruned, 100, "%")),
+        ("budget regret lost (estimate)", _loss_text(arm.regret, arm.pruned, 100 if unit == "%" else 1, _points(unit))),
     ]
     notes = (
         "Some decisions are overruled at random, one coin a trial. Non-dominated: among the complete trainings, costs "
         "within their intervals counted as equal. Below the bound: at most the quantile, if the pruner is calibrated.",
         "Lost: what each control added alone, for every training that was stopped for good; those that would have "
         "replaced each other are counted one by one, so it is on the high side. Budget regret: mean over budgets of "
-        "the first cost.",
+        f"the first cost. {BOX}",
     )
     return Table(("of the controls", ""), tuple(rows), title="What it may have lost", notes=notes)
 
 
-def _loss_text(loss: Loss | None, scale: float, unit: str) -> str:
+def _loss_text(loss: Loss | None, pruned: int, scale: float, unit: str) -> str:
     if loss is None:
         return "not known"
+    if not pruned:
+        return f"0 {unit}: nothing is stopped for good"
     if loss.high == 0:
         return f"0 {unit}: no control added anything"
     return f"{scale * loss.estimate:.2g} {unit} (95 %: {scale * loss.low:.2g} to {scale * loss.high:.2g})"
@@ -198,7 +204,7 @@ def _audit_table(audits: Sequence[Audit], result: StudyResult) -> tuple[Table, .
         f"Each of the {audits[0].judged:,} complete trainings, judged by a pruner that was fitted to all others and so "
         "knows a little more than one that runs along; what was pruned has no end, and is not among them. Front: what "
         "no other one dominates where costs within their intervals count as equal, so it may be smaller than the "
-        "study's. Lost: by what the pruner would have stopped, had it stayed so.",
+        f"study's. Lost: by what the pruner would have stopped, had it stayed so. {BOX}",
     )
     return (
         Table(
@@ -216,7 +222,8 @@ def words(pruning: Pruning) -> tuple[str, ...]:
 def _saved(account: Account, pruners: tuple[str, ...]) -> str:
     run_or_not = counted(account.epochs + account.saved, "epoch")
     told = (
-        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
+        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}"
+        f"{_times(account)}. "
         f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %)"
     )
     if account.seconds > 0:
@@ -228,13 +235,22 @@ def _saved(account: Account, pruners: tuple[str, ...]) -> str:
             "that was left."
         )
     if account.thawed:
-        told += f" {account.thawed:,} of these went on later, from the checkpoint; the others wait for their turn."
+        told += (
+            f" {account.thawed:,} of these went on later, from the checkpoint; what has not come to an end waits for "
+            "its turn."
+        )
     if account.controls:
         told += (
             f" {counted(account.controls, 'decision')} {_were(account.controls)} overruled at random, to learn what "
             f"the others are worth; that took {counted(account.spent, 'epoch')}."
         )
     return told
+
+
+def _times(account: Account) -> str:
+    """How many decisions that took, where trainings met several."""
+    again = account.decisions > account.stopped + account.outbid
+    return f", some of them several times ({account.decisions:,} decisions)" if again else ""
 
 
 def _were(count: int) -> str:
@@ -250,24 +266,37 @@ def _lost(pruning: Pruning) -> str:
         )
     told = (
         f"{arm.nondominated.hits:,} of {counted(arm.nondominated.n, 'overruled training')} ended non-dominated (95 %: "
-        f"{percent(arm.nondominated.interval[0])} to {percent(arm.nondominated.interval[1])}), and that share of the "
-        "stopped ones may be missing from the front"
+        f"{percent(arm.nondominated.interval[0])} to {percent(arm.nondominated.interval[1])})"
     )
+    others = f" {_others(arm)}" if arm.others else ""
+    if not arm.pruned:
+        return f"{told}, but nothing is stopped for good, so none of it is lost.{others}"
+    told += ", and that share of the stopped ones may be missing from the front"
     if arm.hypervolume is None or arm.hypervolume.high == 0:
-        return f"{told}; none of them added to its hypervolume."
+        return f"{told}; none of them added to its hypervolume.{others}"
     return (
         f"{told}; together they ({arm.pruned:,}) are estimated at {percent(arm.hypervolume.estimate)} of the "
         f"hypervolume ({percent(arm.hypervolume.low)} to {percent(arm.hypervolume.high)}), which is on the high side."
+        f"{others}"
+    )
+
+
+def _others(arm: ControlReport) -> str:
+    """Which pruner the controls are those of, where there are others."""
+    return (
+        f"That is said of {arm.asked}, which decided last; {counted(arm.others, 'control')} of other pruners, or of "
+        f"other quantiles, {_were(arm.others)} left out."
     )
 
 
 def _advice(pruning: Pruning) -> str:
-    arm, quantile = pruning.control, pruning.decisions["quantile"].max()
-    told = []
+    arm, asked = pruning.control, pruning.control.asked or Asked("")
+    quantile, told = asked.quantile, []
     if arm.nondominated.interval[0] > 0.05 or (arm.below.n and arm.below.interval[0] > (quantile or 1.0)):
-        told.append(
-            "It stops too much: halve --pruner-quantile." if quantile > 0 else "It stops too much: use --pruner front."
-        )
+        other = "rank" if asked.pruner == "front" else "front"  # without curves, front is rank with a smaller margin
+        told.append(f"It stops too much: {'halve --pruner-quantile' if quantile else f'use --pruner {other}'}.")
+    elif arm.nondominated.n < FEW_CONTROLS and pruning.control_share == 0:
+        told.append("With --control-share 0 that stays so: leave it out to learn what the stopped trainings are worth.")
     elif arm.nondominated.n < FEW_CONTROLS:
         told.append("These are too few controls to change anything by; more trainings, or --control-share, give more.")
     elif arm.nondominated.interval[1] < 0.05:

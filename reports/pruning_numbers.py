@@ -23,11 +23,12 @@ class Account:
     """What was run and what was not.
 
     Attributes:
-        trainings: Begun, without those that went on with an earlier one.
-        stopped: Decisions of a pruner that were followed.
-        outbid: Trainings that were given up for now in favour of a new one that promised more.
+        trainings: That were begun; one that went on later, or was interrupted and begun again, counts once.
+        stopped: Of those, that a pruner stopped, once or several times.
+        outbid: Of the others, that were given up for now in favour of a new one that promised more.
         thawed: Of both, those that a later trial went on with.
-        controls: Decisions that were overruled.
+        decisions: To stop a training or to let it wait, that were followed.
+        controls: Decisions that were overruled, and whose training has come to its end.
         epochs: Run by all trials.
         saved: Not run, since their trial was stopped for good.
         spent: Of those that were run, how many a control ran after it would have been stopped.
@@ -39,6 +40,7 @@ class Account:
     stopped: int
     outbid: int
     thawed: int
+    decisions: int
     controls: int
     epochs: int
     saved: int
@@ -58,8 +60,9 @@ class Pruning:
 
     Attributes:
         shown: The objective that trainings are judged by.
-        decisions: A row a decision: the columns of ``prunings``, ``kind`` ("pruned" or "control"), ``final`` (what a
-            control ended with), ``front`` (it is on the study's front), ``thawed``, and the costs.
+        decisions: A row a decision: the columns of ``prunings``, ``digest``, ``kind`` ("pruned" or "control"),
+            ``final`` (what a control ended with), ``front`` (it is on the study's front), ``thawed``, and the costs.
+            One that was overruled, and whose training has not come to its end, is none: it says nothing.
         pruners: Names.
         account: Epochs and seconds.
         control: What the control arm says.
@@ -70,6 +73,7 @@ class Pruning:
         best: How many those are: a tenth, and at least ten.
         complete: How many complete trainings there are.
         epochs: Of a whole training.
+        control_share: Of decisions, that the last run was told to overrule; None: what is the default.
     """
 
     shown: Quantity
@@ -83,18 +87,26 @@ class Pruning:
     best: int
     complete: int
     epochs: int
+    control_share: float | None = None
 
     def of(self, kind: str) -> pd.DataFrame:
         """The decisions of one kind."""
         return self.decisions[self.decisions["kind"] == kind]
 
+    @property
+    def given_up(self) -> pd.DataFrame:
+        """Of each training that was given up, the last decision."""
+        return self.of(PRUNED).drop_duplicates("digest", keep="last")
+
 
 def gather(result: StudyResult) -> Pruning | None:
-    """Collect the statistics; None where no pruner decided anything."""
+    """Collect the statistics; None where no pruner decided anything that has shown its worth."""
     trained, control = trained_objective(result), hindsight.controls(result)
     if trained is None or control is None:
         return None
     decisions = _decisions(result, trained.name)
+    if decisions.empty:
+        return None
     size = _size(result)
     return Pruning(
         shown=quantity(result, trained.name),
@@ -108,19 +120,23 @@ def gather(result: StudyResult) -> Pruning | None:
         best=_best(len(result.complete)),
         complete=len(result.complete),
         epochs=int(result.description["epochs"]),
+        control_share=next((run.get("control_share") for run in result.description.get("runs", [])[::-1]), None),
     )
 
 
 def _decisions(result: StudyResult, error: str) -> pd.DataFrame:
     of_trial = result.trials.set_index("number")
-    numbers = result.prunings["number"]
+    open_ = result.prunings["control"] & ~result.prunings["number"].isin(result.complete["number"])
+    prunings = result.prunings[~open_].sort_values("number")
+    numbers = prunings["number"]
     costs = {o.name: numbers.map(of_trial[o.name]) for o in result.objectives if o.name != error}
     gone_on = set(result.trials["number"]) - set(hindsight.pruned_for_good(result)["number"])
-    return result.prunings.assign(
-        kind=np.where(result.prunings["control"], CONTROL, PRUNED),
+    return prunings.assign(
+        digest=numbers.map(of_trial["digest"]),
+        kind=np.where(prunings["control"], CONTROL, PRUNED),
         final=numbers.map(of_trial[error]).astype(float),
         front=numbers.map(of_trial["front"]).astype(bool),
-        thawed=~result.prunings["control"] & numbers.isin(gone_on),
+        thawed=~prunings["control"] & numbers.isin(gone_on),
         **costs,
     )
 
@@ -135,13 +151,15 @@ def _account(result: StudyResult, decisions: pd.DataFrame) -> Account:
     epochs, pruned = int(result.description["epochs"]), hindsight.pruned_for_good(result)
     per_epoch = result.epochs.groupby("number")["seconds"].mean()
     left = epochs - pruned["epochs"]
-    controls = decisions[decisions["kind"] == CONTROL]
+    controls, followed = (decisions[decisions["kind"] == kind] for kind in (CONTROL, PRUNED))
     reached = result.trials.set_index("number")["epochs"]
+    stopped = set(followed.loc[~followed["outbid"], "digest"])
     return Account(
-        trainings=int((result.trials["trained"] & result.trials["continues"].isna()).sum()),
-        stopped=int(((decisions["kind"] == PRUNED) & ~decisions["outbid"]).sum()),
-        outbid=int(decisions["outbid"].sum()),
-        thawed=int(decisions["thawed"].sum()),
+        trainings=result.trials.loc[result.trials["trained"], "digest"].nunique(),
+        stopped=len(stopped),
+        outbid=len(set(followed["digest"]) - stopped),
+        thawed=followed.loc[followed["thawed"], "digest"].nunique(),
+        decisions=len(followed),
         controls=len(controls),
         epochs=int(result.trials["epochs_run"].sum()),
         saved=int(left.sum()),

@@ -31,7 +31,7 @@ class Plane:
         y: The error.
         complete: ``x, y`` of complete trainings.
         steps: Corners of their front in this plane, shape (corners, 2), by ascending cost.
-        stopped: ``x, y`` (error when stopped) and ``predicted`` (final error) of decisions that were followed.
+        stopped: ``x, y`` (error when stopped) and ``predicted`` (final error) of what was given up, at the last time.
         log: Whether each axis is logarithmic.
     """
 
@@ -50,7 +50,7 @@ class Cuts:
     Attributes:
         shown: The error.
         lines: ``number, epoch, error, kind`` of the curves that are drawn: "pruned", "control" or "complete".
-        cuts: ``number, epoch, error, predicted, kind``: the decisions.
+        cuts: ``number, epoch, error, predicted, kind``: the last decision about each.
         left_out: How many curves are too many to draw, by kind.
         epochs: Of a whole training.
         log: The error's axis is logarithmic.
@@ -70,7 +70,7 @@ def plane(result: StudyResult, pruning: Pruning, cost: str) -> Plane:
     complete = pd.DataFrame(
         {"x": result.complete[cost].astype(float) * x.scale, "y": result.complete[y.name].astype(float) * y.scale}
     )
-    rows = pruning.of(PRUNED)
+    rows = pruning.given_up
     stopped = pd.DataFrame(
         {
             "x": rows[cost].astype(float) * x.scale,
@@ -84,8 +84,8 @@ def plane(result: StudyResult, pruning: Pruning, cost: str) -> Plane:
 
 
 def cuts(result: StudyResult, pruning: Pruning) -> Cuts:
-    """Collect the curves: of complete trainings, of controls, and of what was stopped."""
-    scale, decided = pruning.shown.scale, pruning.decisions
+    """Collect the curves: of complete trainings, of controls, and of what was stopped, each at its last decision."""
+    scale, decided = pruning.shown.scale, pd.concat([pruning.given_up, pruning.of(CONTROL)])
     kinds = dict(zip(decided["number"], decided["kind"], strict=True))
     complete = [n for n in result.complete["number"] if n not in kinds]
     wanted = {"complete": complete} | {
@@ -114,7 +114,7 @@ def _spread(numbers: list[int]) -> list[int]:
 
 
 def draw_epochs(pruning: Pruning, ax: Axes | None = None, size: tuple[float, float] = SIZE) -> Axes:
-    """Draw how many trainings were stopped or outbid after each epoch, and how many decisions were overruled."""
+    """Draw how many decisions to stop a training, or to let it wait, were made after each epoch, or overruled."""
     with style.applied():
         ax = style.axes(ax, size)
         given_up, below = pruning.of(PRUNED), pd.Series(0, index=range(pruning.epochs + 1))
@@ -138,7 +138,7 @@ def draw_epochs(pruning: Pruning, ax: Axes | None = None, size: tuple[float, flo
         style.whole_numbers(ax.xaxis)
         style.whole_numbers(ax.yaxis)
         style.title_axis(ax.xaxis, f"epoch of the decision, of {pruning.epochs}")
-        style.title_axis(ax.yaxis, "trainings")
+        style.title_axis(ax.yaxis, "decisions")
         style.legend(ax)
     return ax
 

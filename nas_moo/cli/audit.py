@@ -108,6 +108,8 @@ def audited(names: list[str], quantile: float | None) -> list[Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
+    from nas_moo.pruners.control import BOX
+
     if "table" in document:
         judged = document["pruners"][0]["judged"]
         print(f"{document['table']}: fitted to {counted(document['fitted_to'], 'row')}, judged on the other {judged}\n")
@@ -117,6 +119,7 @@ def _print(document: dict[str, Any]) -> None:
             f"{counted(document['pruned'], 'training')} given up for good beside them\n"
         )
     print_audits(document["pruners"], document["unit"])
+    print(f"\n{BOX}")
     if arm := document.get("control_arm"):
         shares = [arm[name] for name in ("nondominated", "below_bound")]
         told = [f"{s['hits']} of {s['n']} (95 %: {s['low']:.1%} to {s['high']:.1%})" for s in shares if s["n"]]

@@ -86,6 +86,8 @@ def _print(document: Mapping[str, Any], pruning: ControlReport | None) -> None:
             else "so nobody knows what was lost"
         )
         print(f"  {n:>5} {'decision' if n == 1 else 'decisions'} to prune overruled, {told}")
+        if pruning.others:
+            print(f"        (by {pruning.asked}, which decided last; {pruning.others} more by other pruners)")
     waited = document["seconds_waiting"]
     waiting = f", of which {duration(waited)} waiting for the device" if waited >= _SHORTEST_WAIT_S else ""
     print(f"Spent {duration(document['seconds'])} in trials{waiting}; log: {document['log']}")

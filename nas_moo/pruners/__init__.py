@@ -8,6 +8,7 @@ finished study. Numpy alone, except for ``shadow``, which lets any of Optuna's p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners.base import FinishedCurves, Pruner, Rule, Verdict
@@ -26,6 +27,7 @@ __all__ = [
     "Pruner",
     "Rule",
     "Verdict",
+    "as_pruner",
     "check_pruner",
     "load_pruner",
 ]
@@ -50,6 +52,47 @@ def check_pruner(name: str) -> str:
     if name not in PRUNERS and not name.startswith(OPTUNA):
         raise UnknownNameError("pruner", name, PRUNERS, also=f"Or {OPTUNA}NAME, a class of optuna.pruners.")
     return name
+
+
+def as_pruner(given: Any, quantile: float | None = None) -> Pruner:
+    """A pruner as users may give it: by its name, one of ours or of their own, or any of Optuna's.
+
+    Args:
+        given: A name, a ``Pruner``, or an ``optuna.pruners.BasePruner``.
+        quantile: As in ``load_pruner``, beside a name.
+
+    Raises:
+        UserInputError: it is none of these, or was made with a quantile of its own.
+    """
+    if isinstance(given, str):
+        return load_pruner(given, quantile)
+    if quantile is not None:
+        raise UserInputError(
+            "a pruner that is made already takes no quantile", value=quantile, do="Give it when you make the pruner."
+        )
+    if _is_pruner(given):
+        pruner: Pruner = given
+        return pruner
+    from nas_moo.pruners.shadow import of_optuna
+
+    if (shadow := of_optuna(given)) is None:
+        raise UserInputError(
+            "this is no pruner",
+            value=repr(given),
+            do=f"Give a name ({', '.join(PRUNERS)}, {OPTUNA}NAME), an object with name, caution, fit and cautious, or "
+            "a pruner that was made from a class of optuna.pruners.",
+        )
+    return shadow
+
+
+def _is_pruner(given: Any) -> bool:
+    callables = all(callable(getattr(given, method, None)) for method in ("fit", "cautious"))
+    return (
+        not isinstance(given, type)
+        and callables
+        and hasattr(given, "caution")
+        and isinstance(getattr(given, "name", None), str)
+    )
 
 
 def load_pruner(name: str, quantile: float | None = None) -> Pruner:

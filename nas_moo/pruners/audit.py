@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_moo.errors import UserInputError
-from nas_moo.pareto import hypervolume
 from nas_moo.pruners import leave_one_out
 from nas_moo.pruners.base import FinishedCurves, Pruner, Rule
-from nas_moo.pruners.control import best_within, budgets_of, is_dominated, unit_box
+from nas_moo.pruners.control import Box, best_within, budgets_of, is_dominated
 
 FEWEST = 12  # complete trainings, of which an audit says anything
 
@@ -36,9 +35,9 @@ class Audit:
         saved: The same as a share.
         front: Members of the front of all trainings that were judged.
         front_lost: Of those, given up.
-        hypervolume_lost: Share of the hypervolume of all trainings that those not given up lack.
+        hypervolume_lost: Share of the hypervolume of all trainings (see ``Box``) that those not given up lack.
         regret_lost: Rise of the lowest error within a budget, the mean over budgets of the first cost, in units of the
-            error; None where that cost has no logarithm.
+            error (see ``best_within``); None where that cost has no logarithm.
     """
 
     pruner: str
@@ -135,9 +134,8 @@ def _audit(
 ) -> Audit:
     stopped = judged[points < len(everything.epochs)]
     kept = np.setdiff1d(np.arange(len(everything)), stopped)
-    box = unit_box(everything)
-    reference = np.ones(box.shape[1])
-    whole, left = hypervolume(box, reference), hypervolume(box[kept], reference)
+    box = Box.of(everything)
+    whole, left = box.hypervolume(slice(None)), box.hypervolume(kept)
     budgets = budgets_of(everything)
     regret = None
     if len(budgets):

@@ -8,6 +8,7 @@ rule was wrong, and what that cost; where that is too much, the rule turns more 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from nas_moo.errors import UserInputError
 from nas_moo.objectives.intervals import wilson
-from nas_moo.pareto import Array, hypervolume
+from nas_moo.pareto import Array, hypervolume, nondominated
 from nas_moo.pruners.base import FinishedCurves, Pruner
 from nas_moo.pruners.rivals import Rivals
 
@@ -26,6 +27,38 @@ ALLOWED = 0.05  # share of non-dominated controls that is surely too many
 LEAST = 10  # controls, before a rule turns more cautious by them
 BUDGETS = 20
 RESAMPLES = 500
+BOX = (  # for the notes of whoever shows what was lost
+    "Hypervolume: errors up to the worst of the front (or the median of all, where that is worse), costs in their "
+    "logarithm, from a tenth of each range beyond. Where nothing is within a budget, an error at that end counts."
+)
+REFERENCE = 1.1  # of the range of each objective, where hypervolume is measured from; of errors also where none is
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A pruner as it was asked for, whatever its controls have made of it since.
+
+    Attributes:
+        pruner: Its name.
+        quantile: None for a pruner without.
+    """
+
+    pruner: str
+    quantile: float | None = None
+
+    @classmethod
+    def behind(cls, pruner: str, quantile: float | None, level: int) -> Asked:
+        """The one behind a decision, whose rule had turned more cautious ``level`` times."""
+        return cls(pruner, None if quantile is None else quantile * 2**level)
+
+    def is_same(self, other: Asked) -> bool:
+        """Whether the controls of one say anything of the other; an unknown quantile makes no difference."""
+        if self.pruner != other.pruner:
+            return False
+        return self.quantile is None or other.quantile is None or math.isclose(self.quantile, other.quantile)
+
+    def __str__(self) -> str:
+        return self.pruner if self.quantile is None else f"{self.pruner} (quantile {self.quantile:g})"
 
 
 @dataclass(frozen=True)
@@ -86,6 +119,8 @@ class ControlReport:
         hypervolume: Estimated loss, as a share of that of all complete trainings; None without controls.
         regret: Estimated loss of budget regret, in units of the error, over ``BUDGETS`` budgets of the first cost; None
             also without a cost that is positive.
+        asked: The pruner that made the decisions; None where it is known anyhow.
+        others: Controls of other pruners, and of other quantiles, which say nothing of this one.
     """
 
     pruned: int
@@ -93,11 +128,15 @@ class ControlReport:
     below: Share
     hypervolume: Loss | None
     regret: Loss | None
+    asked: Asked | None = None
+    others: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         losses = {"hypervolume_loss": self.hypervolume, "regret_loss": self.regret}
+        of = {} if self.asked is None else {**vars(self.asked), "other_controls": self.others}
         return {
+            **of,
             "pruned": self.pruned,
             "controls": self.nondominated.n,
             "nondominated": self.nondominated.to_dict(),
@@ -197,10 +236,9 @@ def _too_bold(report: ControlReport, quantile: float | None, level: int) -> bool
 def _losses(complete: FinishedCurves, places: Sequence[int], pruned: int) -> tuple[Loss, Loss | None]:
     """Of hypervolume and of budget regret."""
     others = np.setdiff1d(np.arange(len(complete)), places)
-    points = unit_box(complete)
-    reference = np.ones(points.shape[1])
-    whole, without = hypervolume(points, reference), hypervolume(points[others], reference)
-    gains = [hypervolume(points[[*others, p]], reference) - without for p in places]
+    box = Box.of(complete)
+    whole, without = box.hypervolume(slice(None)), box.hypervolume(others)
+    gains = [box.hypervolume([*others, p]) - without for p in places]
     lost = _loss(np.array(gains) / max(whole, 1e-12), pruned)
     if not len(budgets := budgets_of(complete)):
         return lost, None
@@ -223,20 +261,50 @@ def budgets_of(complete: FinishedCurves) -> Array:
 
 
 def best_within(complete: FinishedCurves, places: Any, budgets: Array) -> Array:
-    """The lowest error within each budget of the first cost; the median of all where there is none, or a worse one."""
-    none = float(np.median(complete.final))
+    """The lowest error within each budget of the first cost; ``_none`` where there is none, or a worse one."""
+    none = _none(complete)
     within = complete.high[places, 0][:, None] <= budgets * (1 + 1e-12)
     errors = np.where(within, complete.final[places][:, None], none)
-    return np.asarray(np.minimum(errors.min(axis=0, initial=none), none))
+    return np.asarray(errors.min(axis=0, initial=none))
 
 
-def unit_box(complete: FinishedCurves) -> Array:
-    """The objectives in a box from 0 to 1: the error up to its median, costs in the logarithm where they have one."""
-    middle = (complete.low + complete.high) / 2
-    columns = [np.minimum(complete.final, np.median(complete.final)), *(_log(c) for c in middle.T)]
-    values = np.column_stack(columns)
-    low, span = values.min(axis=0), np.ptp(values, axis=0)
-    return np.asarray((values - low) / np.where(span > 0, span, 1.0))
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Where the hypervolume of complete trainings is measured.
+
+    It ends a tenth of the range beyond the worst of each objective, so that the dearest model and the least accurate
+    of the front count, too.
+
+    Attributes:
+        points: The objectives, each from 0 at its best; errors at most ``REFERENCE``, shape (n, objectives).
+    """
+
+    points: Array
+
+    @classmethod
+    def of(cls, complete: FinishedCurves) -> Box:
+        """The box of these; costs count in the logarithm where they have one."""
+        costs = [_log(c) for c in ((complete.low + complete.high) / 2).T]
+        values = np.column_stack([complete.final, *costs])
+        low, span = values.min(axis=0), np.ptp(values, axis=0)
+        span[0] = _worst(complete) - low[0]
+        return cls(np.minimum((values - low) / np.where(span > 0, span, 1.0), REFERENCE))
+
+    def hypervolume(self, places: Any) -> float:
+        """Of those at some places."""
+        return hypervolume(self.points[places], np.full(self.points.shape[1], REFERENCE))
+
+
+def _worst(complete: FinishedCurves) -> float:
+    """The worst error of the front, or the median error where that is worse: one that diverged sets no scale."""
+    front = nondominated(np.column_stack([complete.final, (complete.low + complete.high) / 2]))
+    return max(float(complete.final[front].max()), float(np.median(complete.final)))
+
+
+def _none(complete: FinishedCurves) -> float:
+    """The error that counts where there is no model: a tenth of the range beyond the worst that does."""
+    best = float(complete.final.min())
+    return best + REFERENCE * (_worst(complete) - best)
 
 
 def _log(cost: Array) -> Array:

@@ -43,17 +43,22 @@ class Stage:
 class CurveModel:
     """Predicts final errors from the beginnings of curves.
 
+    Args:
+        finished: Complete trainings.
+        most: How many of them are used.
+
     Attributes:
-        finished: The curves used, at most ``MOST_CURVES``: the last.
+        finished: The curves used: the last.
     """
 
-    def __init__(self, finished: FinishedCurves) -> None:
-        self.finished = finished if len(finished) <= MOST_CURVES else finished.among(_last(len(finished)))
+    def __init__(self, finished: FinishedCurves, most: int = MOST_CURVES) -> None:
+        self.finished = finished if len(finished) <= most else finished.among(_last(len(finished), most))
         curves = self.finished.curves
         lowest = min(0.0, float(curves.min(initial=0.0)))  # a loss of the user's own may fall below 0
         middle = float(np.median(curves[:, -1])) if len(curves) else 1.0
         self._shift = max(_FLOOR * (middle - lowest), 1e-9) - lowest
         self._logs = np.log(curves + self._shift)
+        self._least = self._logs.min(initial=np.inf)
         self._middle = float(np.median(self._logs)) if len(curves) else 0.0
         self._log = (self.finished.low > 0).all(axis=0)
         self._costs = self._cost_inputs(self.finished.low, self.finished.high)
@@ -93,8 +98,9 @@ class CurveModel:
             return logs[:, -1], 0.0
         stage = self.stage(point)
         inputs = (self._inputs(logs, self._cost_inputs(low, high), point) - stage.center) / stage.scale
-        drawn = logs[:, -1] + stage.weights[0] + inputs @ stage.weights[1:]
-        return np.minimum(drawn, np.maximum(logs[:, -1], self._most)), stage.spread  # a line knows no end
+        drawn, last = logs[:, -1] + stage.weights[0] + inputs @ stage.weights[1:], logs[:, -1]
+        most = np.where(last < self._least, last, np.maximum(last, self._most))  # a line knows no end, above or below
+        return np.minimum(drawn, most), stage.spread
 
     def stage(self, point: int) -> Stage:
         """The regression at a point, fitted when it is first asked for."""
@@ -131,5 +137,5 @@ def _half(epochs: Array, point: int) -> int | None:
     return int(below[-1]) if len(below) else None
 
 
-def _last(count: int) -> NDArray[np.intp]:
-    return np.arange(count - MOST_CURVES, count)
+def _last(count: int, most: int) -> NDArray[np.intp]:
+    return np.arange(count - most, count)

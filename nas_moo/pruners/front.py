@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Rule, Verdict, check_curve, check_quantile, checks
-from nas_moo.pruners.curves import CurveModel
+from nas_moo.pruners.curves import MOST_CURVES, CurveModel
 from nas_moo.pruners.rank import RankPruner
 from nas_moo.pruners.rivals import Rivals
 
@@ -25,6 +26,7 @@ QUANTILE = 0.1
 MARGIN = 0.1  # of rank, where there is no curve; what is so cut wrongly may go on later
 FEWEST_POINTS = 4  # of a curve that is modelled, the last included
 START = 10  # finished trainings
+_TIE = 1e-9  # of the rival's error: what is nearer is as good, and the rest rounding
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,26 @@ class FrontRule:
         """How many finished curves the quantile takes: the lowest of n scores is their 1/(n + 1) quantile."""
         return max(START, math.ceil(1 / self.quantile - 1e-9) - 1)
 
+    @property
+    def kept(self) -> int:
+        """How many curves are modelled at most: the last, and never fewer than the quantile takes."""
+        return max(MOST_CURVES, self.needed)
+
     @cached_property
     def model(self) -> CurveModel:
         """Of the final error."""
-        return CurveModel(self.finished)
+        return CurveModel(self.finished, self.kept)
 
     @cached_property
     def worst(self) -> float:
-        """The quantile of the trajectories' scores: by how many spreads the final error may be below its prediction."""
+        """The quantile of the trajectories' scores: by how many spreads the final error may be below its prediction.
+
+        Without bound where there are fewer scores than the quantile takes.
+        """
         stages = [self.model.stage(p) for p in self.checks]
         scores = np.min([s.residuals / s.spread for s in stages], axis=0)
         place = math.floor(self.quantile * (len(scores) + 1) + 1e-9)
-        return min(float(np.sort(scores)[place - 1]), 0.0)
+        return min(float(np.sort(scores)[place - 1]), 0.0) if place else -math.inf
 
     @cached_property
     def _rivals(self) -> Rivals:
@@ -106,12 +116,28 @@ class FrontRule:
         if rival is None:
             return Verdict(False, "no finished training is as cheap", seen)
         log, spread = self.model.predict_log(curve, low, high)
-        bound, best = self.model.error(log + self.worst * spread), float(self._final[rival])
+        bound, best, last = self.model.error(log + self.worst * spread), float(self._final[rival]), float(curve[-1])
+        bound = min(bound, last) if last <= best else bound  # what it has reached is possible
         seen |= {"predicted": self.model.error(log), "spread": spread, "bound": bound}
         seen |= {"rival": rival, "rival_error": best}
         least, beaten = self.finished.told(bound), self.finished.told(best)
-        if bound <= best:
+        if not is_beaten(bound, last, best):
             return Verdict(False, f"it may end at {least}; the best as cheap has {beaten}", seen)
         return Verdict(
             True, f"it ends at {least} at best, and a finished training at costs no higher has {beaten}", seen
         )
+
+
+def is_beaten(bound: Array | float, last: Array | float, best: Array | float) -> NDArray[np.bool_]:
+    """Whether a rival's final error is better than all that a training is thought to end with.
+
+    It never is where the training is as good already: beyond all curves that were seen, a line through them may lead
+    anywhere.
+
+    Args:
+        bound: The final error thought possible.
+        last: The training's last error.
+        best: The rival's final error.
+    """
+    beaten = best + _TIE * np.abs(best)
+    return np.asarray((bound > beaten) & (last > beaten))

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from nas_moo.pareto import Array
 from nas_moo.pruners.base import FinishedCurves, Pruner
-from nas_moo.pruners.curves import MOST_CURVES
-from nas_moo.pruners.front import FEWEST_POINTS, FrontPruner, FrontRule
+from nas_moo.pruners.front import FEWEST_POINTS, FrontPruner, FrontRule, is_beaten
 from nas_moo.pruners.halving import FACTOR, HalvingPruner, HalvingRule
 from nas_moo.pruners.median import MedianPruner
 from nas_moo.pruners.never import NeverPruner
@@ -59,7 +58,7 @@ def _front(pruner: FrontPruner, finished: FinishedCurves) -> NDArray[np.bool_]:
     if n - 1 < (whole := FrontRule(finished, pruner.quantile)).needed:
         return stops
     best = _best_as_cheap(finished.final, finished)
-    tail = np.arange(max(n - MOST_CURVES - 1, 0), n)
+    tail = np.arange(max(n - whole.kept - 1, 0), n)
     groups = [(tail[tail != i], np.array([i])) for i in tail]
     if len(earlier := np.arange(tail[0])):
         groups.append((tail[1:], earlier))  # all of these leave the model as it is
@@ -68,7 +67,8 @@ def _front(pruner: FrontPruner, finished: FinishedCurves) -> NDArray[np.bool_]:
         for point in whole.checks:
             curves, low, high = finished.curves[judged, : point + 1], finished.low[judged], finished.high[judged]
             logs, spread = rule.model.predict_logs(curves, low, high)
-            stops[judged, point] = rule.model.errors(logs + rule.worst * spread) > best[judged]
+            bounds = rule.model.errors(logs + rule.worst * spread)
+            stops[judged, point] = is_beaten(bounds, curves[:, -1], best[judged])
     return stops
 
 

@@ -7,10 +7,13 @@ pruner sees no costs, and nothing of trainings that were given up.
 
 from __future__ import annotations
 
+import inspect
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -40,12 +43,13 @@ class OptunaPruner:
 
     def __init__(self, pruner: BasePruner) -> None:
         self._pruner = pruner
+        self._name = f"optuna:{_told(pruner)}"  # now: Hyperband changes its arguments when it is used
         self._mirrored: tuple[FinishedCurves, list[FrozenTrial]] | None = None
 
     @property
     def name(self) -> str:
-        """As ``load_pruner`` knows it."""
-        return f"optuna:{type(self._pruner).__name__}"
+        """Its class, with those arguments that are none of the defaults."""
+        return self._name
 
     def fit(self, finished: FinishedCurves) -> ShadowRule:
         """See ``Pruner``. Trainings that an earlier fit has mirrored are not mirrored again."""
@@ -111,8 +115,30 @@ def load_optuna(name: str) -> OptunaPruner:
             return OptunaPruner(getattr(optuna.pruners, name)())
     except TypeError:
         raise UserInputError(
-            "this pruner of Optuna takes arguments", value=name, do="Make it in Python, and pass OptunaPruner(it)."
+            "this pruner of Optuna takes arguments",
+            value=name,
+            do=f"Make it in Python: nas_moo.search(..., pruner=optuna.pruners.{name}(...)).",
         ) from None
+
+
+def of_optuna(given: Any) -> OptunaPruner | None:
+    """Any pruner of Optuna, made already, as one of ours; None where it is none."""
+    return OptunaPruner(given) if isinstance(given, BasePruner) else None
+
+
+def _told(pruner: BasePruner) -> str:
+    """A pruner as its constructor could be called; Optuna keeps each argument under its name and an underscore.
+
+    For a default it may keep None or an infinite number; neither is told, nor what has no text of its own.
+    """
+    told = []
+    for name, parameter in inspect.signature(type(pruner)).parameters.items():
+        value = getattr(pruner, f"_{name}", parameter.default)
+        if isinstance(value, BasePruner):
+            told.append(f"{name}={_told(value)}")
+        elif isinstance(value, int | float | str) and value != parameter.default and value not in (math.inf, -math.inf):
+            told.append(f"{name}={value!r}")
+    return type(pruner).__name__ + (f"({', '.join(told)})" if told else "")
 
 
 def _study(pruner: BasePruner, trials: Sequence[FrozenTrial]) -> optuna.Study:

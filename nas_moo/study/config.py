@@ -17,17 +17,17 @@ from nas_moo.errors import UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.measurement import split_tail
 from nas_moo.objectives import Conditioned, Objective, load_objective
-from nas_moo.pruners import OPTUNA
+from nas_moo.pruners import OPTUNA, Pruner
 from nas_moo.pruners.control import check_share
 from nas_moo.samplers import WITH_POPULATION, SamplerOptions, check_sampler
 from nas_moo.space import LoadedSpace, SearchSpace, load_space
 from nas_moo.study.options import (
+    PrunerLike,
     check_objectives,
     check_ranges,
     check_sampler_options,
     check_timing_options,
     checked_pruner,
-    checked_quantile,
 )
 from nas_moo.study.seeds import SeedArchitectures, read_seeds
 from nas_moo.study.storage import FORMAT, check_study_name, default_study_name, now
@@ -62,6 +62,7 @@ class Setup:
         seed_architectures: Trained before what the sampler proposes.
         pruner: Who stops trainings that are not worth their end.
         pruner_quantile: Share of trainings that may end below the pruner's bound; None for pruners without.
+        made_pruner: The pruner, where it was not given by its name.
         control_share: Of the decisions to stop a training, how many are overruled; None: a quarter, and once there are
             enough controls a twentieth.
         thaw: Pruned trials keep a checkpoint, and go on when the pruner would no longer stop them.
@@ -84,6 +85,7 @@ class Setup:
     seed_architectures: tuple[Architecture, ...] = ()
     pruner: str = "never"
     pruner_quantile: float | None = None
+    made_pruner: Pruner | None = None
     control_share: float | None = None
     thaw: bool = True
 
@@ -204,7 +206,7 @@ def configure(
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
     allow_uncounted: bool = False,
-    pruner: str | None = None,
+    pruner: PrunerLike | None = None,
     pruner_quantile: float | None = None,
     control_share: float | None = None,
     thaw: bool = True,
@@ -256,8 +258,9 @@ def configure(
         threads=threads,
         screening=screening,
         seed_architectures=() if seed_architectures is None else read_seeds(seed_architectures, loaded.space.genome),
-        pruner=chosen,
-        pruner_quantile=checked_quantile(chosen, pruner_quantile),
+        pruner=chosen.name,
+        pruner_quantile=getattr(chosen, "quantile", None),
+        made_pruner=None if pruner is None or isinstance(pruner, str) else chosen,
         control_share=check_share(control_share),
         thaw=thaw,
     )

@@ -10,7 +10,7 @@ from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
 from nas_moo.study.contention import Repeats, read_contentions, repeats, sound
 from nas_moo.study.evaluate import KnownMeasurements, violations
-from nas_moo.study.record import read_judgement, read_measurements, read_outcome
+from nas_moo.study.record import read_measurements, read_outcome
 from nas_moo.study.storage import StoredStudy
 
 _SETTLED = ("complete", "pruned", "failed")
@@ -22,7 +22,6 @@ class History:
     Attributes:
         complete: Those that have every objective, in the order in which this worker learned of them.
         postponed: Pruned trials that nobody has gone on with to another end, by their digest.
-        controls: How many trials a pruner would have stopped, and was overruled.
         running: Of all workers.
         measured: What is known before training, by objective and network; of what was taken under contention, what was
             measured again, or nothing where that failed.
@@ -41,7 +40,6 @@ class History:
         self._settled: set[str] = set()
         self.complete: list[FrozenTrial] = []
         self.postponed: dict[str, FrozenTrial] = {}
-        self.controls = 0
         self.running: list[FrozenTrial] = []
         self.measured: KnownMeasurements = {}
         self._doubted: Repeats = {}
@@ -86,8 +84,6 @@ class History:
             self._settled.add(digest)
         if outcome.state in _SETTLED:
             self.postponed.pop(digest, None)
-        judgement = read_judgement(trial)
-        self.controls += judgement is not None and judgement.control
         if outcome.state == "pruned":
             self.postponed[digest] = trial
         for name, measurement in measurements.items():

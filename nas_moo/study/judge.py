@@ -12,7 +12,7 @@ from nas_moo.evaluation import OUTBID_REASON, Judgement
 from nas_moo.measurement import Measurement
 from nas_moo.pareto import Array
 from nas_moo.pruners import FinishedCurves, Rule, Verdict, load_pruner
-from nas_moo.pruners.control import Control, at_level, cautious_level
+from nas_moo.pruners.control import Asked, Control, at_level, cautious_level
 from nas_moo.study.config import Setup
 from nas_moo.study.evaluate import BEFORE_TRAINING
 from nas_moo.study.history import History
@@ -31,13 +31,15 @@ class Judge:
 
     def __init__(self, setup: Setup, history: History) -> None:
         self._setup, self._history = setup, history
-        self._asked = self._pruner = load_pruner(setup.pruner, setup.pruner_quantile)
+        made = setup.made_pruner
+        self._asked = self._pruner = load_pruner(setup.pruner, setup.pruner_quantile) if made is None else made
         self._costs = [o.name for o in setup.objectives if o.stage in BEFORE_TRAINING]
         self._seen, self._looked = 0, time.monotonic()
         self._curves, self._low, self._high = list[list[float]](), list[Array](), list[Array]()
         self._controls: list[Control] = []
         self._rule: Rule | None = None
         self.level = 0  # how often the rule has turned more cautious
+        self.overdone = False  # it should have, and knows no other way
         self.numbers: list[int] = []  # of the trials that the rule is fitted to, in its order
 
     @property
@@ -46,12 +48,19 @@ class Judge:
         return self._asked.caution
 
     @property
+    def controls(self) -> int:
+        """How many trainings the pruner would have stopped, and were trained to their end."""
+        return len(self._controls)
+
+    @property
     def rule(self) -> Rule:
         """Fitted to the finished trials that the worker knows."""
         if self._absorb() or self._rule is None:
             finished = self._finished()
-            self.level = cautious_level(finished, self._controls, self._setup.pruner_quantile)
-            self._pruner = at_level(self._asked, self.level)
+            level = cautious_level(finished, self._controls, self._setup.pruner_quantile)
+            self._pruner = at_level(self._asked, level)
+            self.overdone = level > 0 and self._pruner is self._asked
+            self.level = 0 if self.overdone else level
             self._rule = self._pruner.fit(finished)
         return self._rule
 
@@ -111,13 +120,18 @@ class Judge:
             return False
         low, high = self._ends(measured)
         judgement = read_judgement(trial)
-        if judgement is not None and judgement.control:
+        if judgement is not None and judgement.control and self._made(judgement):
             self._controls.append(Control(len(self.numbers), judgement.bound, judgement.level))
         self.numbers.append(trial.number)
         self._curves.append([float(e) for e in curve if e is not None])
         self._low.append(low)
         self._high.append(high)
         return True
+
+    def _made(self, judgement: Judgement) -> bool:
+        """Whether the decision is one of today's pruner, at its quantile: that of another says nothing of it."""
+        behind = Asked.behind(judgement.pruner, judgement.quantile, judgement.level)
+        return behind.is_same(Asked(self._asked.name, self._setup.pruner_quantile))
 
     def _ends(self, measured: Mapping[str, Measurement]) -> tuple[Array, Array]:
         costs = [measured[name] for name in self._costs]

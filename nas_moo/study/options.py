@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from nas_moo.errors import UserInputError
 from nas_moo.objectives import Objective
-from nas_moo.pruners import DEFAULT_PRUNER, DEFAULT_QUANTILE, WITH_QUANTILE, load_pruner
+from nas_moo.pruners import DEFAULT_PRUNER, Pruner, as_pruner
 from nas_moo.pruners.front import FEWEST_POINTS
 from nas_moo.results import TRIAL_COLUMNS
 from nas_moo.samplers import WITH_POPULATION, check_sampler
 
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+PrunerLike: TypeAlias = "str | Pruner | BasePruner"
 MOST_THREADS = 1024
 ON_THE_DEVICE = ("latency", "throughput", "memory")
 
@@ -26,22 +31,22 @@ def check_sampler_options(sampler: str, population: int | None, grid_steps: int 
 
 
 def checked_pruner(
-    given: str | None,
+    given: PrunerLike | None,
     quantile: float | None,
     control_share: float | None,
     objectives: Sequence[Objective],
     epochs: int,
     *,
     thaw: bool,
-) -> str:
+) -> Pruner:
     """The pruner, checked with its options: what is asked for is had, or refused."""
-    name = DEFAULT_PRUNER if given is None else given
-    load_pruner(name, quantile)
-    asked = {"--pruner": given not in (None, "never"), "--pruner-quantile": quantile is not None}
+    pruner = as_pruner(DEFAULT_PRUNER if given is None else given, quantile)
+    name = pruner.name
+    asked = {"--pruner": given is not None and name != "never", "--pruner-quantile": quantile is not None}
     asked |= {"--control-share": control_share is not None, "--no-thaw": not thaw}
     option = next((option for option, is_given in asked.items() if is_given), None)
     if option is None:
-        return name
+        return pruner
     trained = sum(o.stage == "trained" for o in objectives)
     if name == "never":
         raise UserInputError("nothing is pruned here", value="--pruner never", do=f"Leave out {option}.")
@@ -65,12 +70,7 @@ def checked_pruner(
             value=epochs,
             do="Leave out --pruner-quantile, or give more --epochs.",
         )
-    return name
-
-
-def checked_quantile(pruner: str, given: float | None) -> float | None:
-    """The quantile of a pruner that has one, by default its own."""
-    return DEFAULT_QUANTILE if given is None and pruner in WITH_QUANTILE else given
+    return pruner
 
 
 def check_ranges(**given: int) -> None:

@@ -60,15 +60,11 @@ class Pruning:
         if record.judgement is not None:  # a control, which trains to its end
             return None
         verdict = self._judge.judge(record)
-        if self._judge.level:
-            told = f"The pruner turns more cautious, by what controls have shown (step {self._judge.level})"
-            self._say_once(f"level {self._judge.level}", told)
+        self._say_caution(verdict)
         wanted = record.continues is not None and record.continues.number in self._wanted
         if not verdict.stop or wanted:
-            if verdict.reason.startswith("too few"):
-                self._say_once("too few", f"No pruning yet: {verdict.reason}")
             return self._outbid(record, verdict, epoch)
-        control = is_control(self._setup.options.seed, record.number, self._history.controls, self._setup.control_share)
+        control = is_control(self._setup.options.seed, record.number, self._judge.controls, self._setup.control_share)
         judgement = self._judge.judgement(record, verdict, control=control)
         if not control and self._setup.thaws:
             self._keep(record, judgement, epoch)
@@ -92,6 +88,20 @@ class Pruning:
             return None
         self._note(record, judgement)
         return Outcome("pruned", OUTBID, judgement.reason, trained=True)
+
+    def _say_caution(self, verdict: Verdict) -> None:
+        """Say where the controls have changed the pruner, or should have, and where too little has finished for it."""
+        level = self._judge.level
+        if level:
+            told = f"The pruner turns more cautious, by what controls have shown (step {level})"
+            self._say_once(f"level {level}", told)
+        if self._judge.overdone:
+            told = (
+                f"Controls show that {self._setup.pruner} stops too much, and it knows no other way: use --pruner front"
+            )
+            self._say_once("overdone", told)
+        if verdict.reason.startswith("too few"):
+            self._say_once(f"too few {level}", f"No pruning {'for now' if level else 'yet'}: {verdict.reason}")
 
     def _note(self, record: TrialRecord, judgement: Judgement) -> None:
         """Store and log a decision."""

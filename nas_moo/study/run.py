@@ -28,6 +28,7 @@ from nas_moo.study.database import default_storage, storage_errors
 from nas_moo.study.evaluate import evaluate
 from nas_moo.study.history import History
 from nas_moo.study.liveness import mark_interrupted, worker_lock
+from nas_moo.study.options import PrunerLike
 from nas_moo.study.progress import EventLog, Listener
 from nas_moo.study.record import TrialRecord
 from nas_moo.study.seeds import SeedArchitectures
@@ -57,7 +58,7 @@ def search(
     screening: bool = True,
     seed_architectures: SeedArchitectures | None = None,
     allow_uncounted: bool = False,
-    pruner: str | None = None,
+    pruner: PrunerLike | None = None,
     pruner_quantile: float | None = None,
     control_share: float | None = None,
     thaw: bool = True,
@@ -92,7 +93,8 @@ def search(
             mappings from gene to value.
         allow_uncounted: Operators whose FLOPs are not known count nothing, and mark the model; otherwise they fail it.
         pruner: Who stops trainings early: "front", "rank", "median", "halving", "never", or "optuna:" and a class of
-            ``optuna.pruners``; default "front" where there is one trained objective.
+            ``optuna.pruners``; or one that you made: any of ``optuna.pruners``, or your own
+            (``nas_moo.pruners.Pruner``); the study keeps its name. default "front" where one objective is trained.
         pruner_quantile: Of "front": the share of trainings that may end below what it thought possible.
         control_share: Share of its decisions that are overruled at random, to know what they are worth; default a
             quarter, and a twentieth once there are 40 such controls.

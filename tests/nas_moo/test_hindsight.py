@@ -90,6 +90,30 @@ def test_a_control_that_was_interrupted_says_nothing():
     assert hindsight.controls(study(cut)).nondominated.n == 1
 
 
+def by(pruner, quantile, evaluation, level=0):
+    judgement = replace(evaluation.judgement, pruner=pruner, quantile=quantile, level=level)
+    return replace(evaluation, judgement=judgement)
+
+
+@pytest.mark.parametrize(("pruner", "quantile", "level"), [("halving", None, 0), ("front", 0.3, 0), ("front", 0.1, 1)])
+def test_controls_of_another_pruner_or_quantile_say_nothing_of_the_last_one(pruner, quantile, level):
+    """Trials 1 and 2 were judged by another; a quantile that was halved once is that of twice as large a one."""
+    trials = [by(pruner, quantile, t, level) if t.number in (1, 2) else t for t in TRIALS]
+    arm = hindsight.controls(study(trials))
+    assert (arm.pruned, arm.nondominated.hits, arm.nondominated.n, arm.others) == (1, 0, 1, 1)
+    assert str(arm.asked) == "front (quantile 0.1)"
+    assert arm.to_dict()["other_controls"] == 1
+    last = [by(pruner, quantile, t, level) if t.number == 4 else t for t in TRIALS]
+    found = hindsight.controls(study(last))
+    assert (found.pruned, found.nondominated.n, found.others) == (1, 0, 2)
+    assert (found.asked.pruner, found.asked.quantile) == (pruner, None if quantile is None else quantile * 2**level)
+
+
+def test_controls_before_and_after_a_pruner_turned_cautious_count_together():
+    arm = hindsight.controls(study([by("front", 0.05, t, 1) if t.number == 3 else t for t in TRIALS]))
+    assert (arm.nondominated.n, arm.others) == (2, 0)
+
+
 def test_studies_without_decisions():
     assert hindsight.controls(study(TRIALS[:1])) is None
     assert hindsight.controls(study([])) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nas_moo.pruners.control import Share
+from nas_moo.pruners.control import Asked, Loss, Share
 from reports import pruning, pruning_numbers, pruning_pictures
 
 
@@ -15,7 +15,7 @@ def numbers(study):
 
 def test_the_account(study, numbers):
     account, stopped = numbers.account, study.trials["state"].eq("pruned")
-    assert account.stopped == stopped.sum() == 1
+    assert account.stopped == account.decisions == stopped.sum() == 1
     assert account.controls == study.prunings["control"].sum() == 5
     assert account.saved == 8 - 3
     assert account.epochs == study.trials["epochs"].sum()
@@ -23,6 +23,75 @@ def test_the_account(study, numbers):
     assert account.saved_seconds == pytest.approx(5 * 0.01)
     assert account.seconds == pytest.approx(study.trials["seconds_training"].sum())
     assert account.share == pytest.approx(5 / (account.epochs + 5))
+
+
+@pytest.fixture(scope="module")
+def again(study):
+    """The study, whose fifth trial went on twice and was stopped each time."""
+    tables = {}
+    for name in ("trials", "prunings", "epochs"):
+        table = getattr(study, name)
+        rows = table[table["number"] == 5]
+        more = [rows.assign(number=n) for n in (40, 41)]
+        tables[name] = pd.concat([table, *more], ignore_index=True)
+    trials = tables["trials"]
+    trials.loc[trials["number"].isin((40, 41)), "continues"] = [5, 40]
+    return replace(study, **tables)
+
+
+def test_a_training_that_is_stopped_three_times_is_one_of_the_trainings(again, numbers):
+    found = pruning_numbers.gather(again)
+    assert (found.account.stopped, found.account.thawed, found.account.decisions) == (1, 1, 3)
+    assert found.account.trainings == numbers.account.trainings
+    assert found.given_up["number"].tolist() == [41]
+    saved = pruning.words(found)[0]
+    assert f"stopped 1 of {found.account.trainings} trainings, some of them several times (3 decisions)." in saved
+    assert "several times" not in pruning.words(numbers)[0]
+    shown = pruning_pictures.cuts(again, found)
+    assert shown.lines.loc[shown.lines["kind"] == "pruned", "number"].unique().tolist() == [41]
+    assert "given up (1)" in [t.get_text() for t in pruning_pictures.draw_cuts(shown).get_legend().get_texts()]
+    assert len(pruning_pictures.plane(again, found, "flops").stopped) == 1
+    ax = pruning_pictures.draw_epochs(found)
+    assert ax.get_ylabel() == "decisions"
+    assert "stopped (3)" in [t.get_text() for t in ax.get_legend().get_texts()]
+
+
+def test_controls_that_were_interrupted_are_told_nowhere(study, numbers):
+    """As a worker that is killed leaves them: running at first, then interrupted."""
+    cut = study.prunings.loc[study.prunings["control"], "number"].iloc[:2]
+    trials = study.trials.copy()
+    trials.loc[trials["number"].isin(cut), ["state", "error", "front"]] = ["interrupted", np.nan, False]
+    found = pruning_numbers.gather(replace(study, trials=trials))
+    assert found.account.controls == found.control.nondominated.n == numbers.account.controls - 2
+    assert found.account.spent == 3 * (8 - 3)
+    assert "3 decisions were overruled" in pruning.words(found)[0]
+    every = study.prunings["number"][study.prunings["control"]]
+    trials.loc[trials["number"].isin(every), ["state", "error", "front"]] = ["interrupted", np.nan, False]
+    alone = replace(study, trials=trials, prunings=study.prunings[study.prunings["control"]])
+    assert "none of these trainings has come to its end" in pruning.section(alone).missing
+
+
+def test_which_pruner_the_controls_are_those_of(study, numbers):
+    prunings = study.prunings.copy()
+    first = prunings["number"].isin(prunings.loc[prunings["control"], "number"].iloc[:2])
+    prunings.loc[first, ["pruner", "quantile"]] = ["halving", np.nan]
+    found = pruning_numbers.gather(replace(study, prunings=prunings))
+    assert found.control.nondominated.n == 3
+    assert found.account.controls == 5
+    lost = pruning.words(found)[1]
+    assert "of front (quantile 0.1), which decided last; 2 controls of other pruners" in lost
+    assert "which decided last" not in pruning.words(numbers)[1]
+
+
+def test_where_nothing_is_stopped_for_good_nothing_is_lost(numbers):
+    """And no control is called useless for it."""
+    none = replace(numbers.control, pruned=0, hypervolume=Loss(0, 0, 0), regret=Loss(0, 0, 0))
+    assert "but nothing is stopped for good" in pruning._lost(replace(numbers, control=none))
+    rows = dict(pruning._control_table(none, "%").rows)
+    assert rows["hypervolume lost (estimate)"] == "0 %: nothing is stopped for good"
+    useless = replace(none, pruned=3)
+    assert "none of them added" in pruning._lost(replace(numbers, control=useless))
+    assert "no control added anything" in dict(pruning._control_table(useless, "%").rows)["hypervolume lost (estimate)"]
 
 
 def test_thirds_by_size(study, numbers):
@@ -143,6 +212,13 @@ def test_the_advice_follows_the_controls(numbers):
     assert "can be bolder" in advice(0, 200)
     assert "halve --pruner-quantile" in advice(5, 20)
     assert "halve --pruner-quantile" in advice(0, 40, (20, 40))
+    assert "or --control-share" in advice(0, 0)
+    assert "With --control-share 0 that stays so" in pruning._advice(
+        replace(numbers, control=replace(numbers.control, nondominated=Share(0, 0)), control_share=0.0)
+    )
+    for asked, says in ((Asked("median"), "use --pruner front"), (Asked("front"), "use --pruner rank")):
+        control = replace(numbers.control, nondominated=Share(5, 20), below=Share(0, 0), asked=asked)
+        assert says in pruning._advice(replace(numbers, control=control))
 
 
 def test_the_audit_stands_beside_what_was_done_and_where_nothing_was(study, make):

@@ -1,12 +1,13 @@
 """The audit: what a rule saves and loses, by its definition, without training."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from nas_moo.errors import UserInputError
-from nas_moo.pruners import PRUNERS, WITH_QUANTILE, FinishedCurves, leave_one_out, load_pruner
+from nas_moo.pruners import PRUNERS, WITH_QUANTILE, FinishedCurves, Verdict, leave_one_out, load_pruner
 from nas_moo.pruners.audit import audit_study, audit_table, left_out, trained_points
 
 from .conftest import EPOCHS, made, of_table
@@ -67,7 +68,43 @@ def test_what_is_lost_is_counted_by_its_definition():
     assert (median.front, median.front_lost) == (2, 1)
     assert median.hypervolume_lost > 0
     only_small = (np.geomspace(1, 20, 20) < costs[1]).mean()
-    assert median.regret_lost == pytest.approx(only_small * (np.median(finished.final) - 0.185))
+    best, median_error = finished.final.min(), np.median(finished.final)
+    none = best + 1.1 * (median_error - best)  # a tenth beyond the median, which is worse than the front
+    assert median.regret_lost == pytest.approx(only_small * (none - 0.185))
+
+
+@dataclass(frozen=True)
+class Gives:
+    """Gives some trainings up after their first epoch, whatever they look like."""
+
+    costs: tuple[float, ...]
+    name = "gives"
+    caution = None
+
+    def fit(self, finished):
+        return self
+
+    def cautious(self):
+        return self
+
+    def decide(self, curve, low, high):
+        return Verdict(float(low[0]) in self.costs, "")
+
+
+def test_either_end_of_the_front_can_be_lost():
+    """The most accurate is the dearest, the cheapest are worse than the median error: all of them on the front."""
+    costs = np.geomspace(1, 100, 20)[:, None]
+    finished = FinishedCurves(np.arange(1.0, 3.0), np.tile(np.linspace(0.6, 0.1, 20)[:, None], 2), costs, costs)
+    best, cheapest, one = (Gives(tuple(costs[p, 0].tolist())) for p in ([19], range(9), [0]))
+    for found, lost in zip(audit_study(finished, [best, cheapest, one]), (1, 9, 1), strict=True):
+        assert found.front_lost == lost
+        assert found.hypervolume_lost > 0.002
+        assert found.regret_lost > 0.001
+    diverged = FinishedCurves(
+        finished.epochs, np.vstack([finished.curves, [[9.0, 9.0e6]]]), *[np.vstack([costs, [[50.0]]])] * 2
+    )
+    first, _, _ = audit_study(finished, [best, cheapest, one])
+    assert audit_study(diverged, [best])[0].hypervolume_lost == pytest.approx(first.hypervolume_lost)
 
 
 def test_a_table_is_judged_beyond_what_the_rule_was_fitted_to(tiny):
@@ -78,6 +115,8 @@ def test_a_table_is_judged_beyond_what_the_rule_was_fitted_to(tiny):
     assert front.saved > 0.2
     assert front.front_lost < median.front_lost
     assert front.hypervolume_lost < 0.25 * median.hypervolume_lost
+    assert median.hypervolume_lost > 0.02
+    assert median.regret_lost > 0.005
     rule = load_pruner("median").fit(whole.among(fitted))
     others = np.setdiff1d(np.arange(len(tiny)), fitted)
     stopped = [i for i in others if trained_points(rule, whole, i) < 18]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nas_moo.pruners import FinishedCurves, load_pruner
+from nas_moo.pruners import FinishedCurves, leave_one_out, load_pruner
 from nas_moo.pruners.front import FrontRule, checks
 
 from .conftest import EPOCHS, made, of_table
@@ -121,3 +121,42 @@ def test_a_smaller_quantile_asks_for_more_finished_curves():
     told = load_pruner("front", 0.05).fit(finished).decide(np.full(9, 0.9), np.full(2, 20.0), np.full(2, 20.0))
     assert not told.stop
     assert "18 of 19" in told.reason
+
+
+def test_a_small_quantile_is_more_cautious_than_a_larger_one():
+    """Also one that takes more curves than the model keeps otherwise: the lowest score bounds, not the highest."""
+    finished = made(np.random.default_rng(0), 1000)
+    worst = [load_pruner("front", q).fit(finished).worst for q in (0.5, 0.3, 0.1, 0.05, 0.01, 0.004)]
+    assert worst == sorted(worst, reverse=True)
+    for quantile in (0.0039, 0.1 / 2**5, 0.001):
+        rule = load_pruner("front", quantile).fit(finished)
+        assert len(rule.model) == rule.kept >= rule.needed
+        assert rule.worst < worst[3]
+
+
+def test_what_has_reached_the_rivals_error_is_never_stopped():
+    """The line through other curves knows nothing of what is below them all, and may lead to the worst error."""
+    rng = np.random.default_rng(0)
+    final = rng.uniform(-1.0, 0.3, 40)
+    curves = final[:, None] + (1.2 - final[:, None]) * np.exp(-4 * np.arange(1, 19) / 18)
+    curves[:, 0] -= 2 * curves[:, 0] * (final > 0)  # who begins low ends badly
+    costs = np.full((40, 1), 10.0)
+    finished = FinishedCurves(EPOCHS, curves, costs, costs)
+    rule = load_pruner("front", 0.5).fit(finished)
+    for below in (0.0, 0.01, 0.3, 5.0):
+        verdict = rule.decide(np.array([curves.min() - below]), costs[0], costs[0])
+        assert not verdict.stop
+        assert verdict.evidence["bound"] <= curves.min() - below
+        assert below == 0 or verdict.evidence["predicted"] <= curves.min()
+    extreme = FinishedCurves(
+        EPOCHS, np.vstack([curves, np.full(18, curves.min() - 0.01)]), *[np.full((41, 1), 10.0)] * 2
+    )
+    assert leave_one_out.trained_points(load_pruner("front", 0.5), extreme)[-1] == 18
+
+
+def test_ties_are_not_stopped_by_rounding():
+    costs = np.full((40, 1), 10.0)
+    for error in np.linspace(0.05, 0.5, 50):
+        finished = FinishedCurves(EPOCHS[:9], np.full((40, 9), error), costs, costs)
+        assert not stops(load_pruner("front").fit(finished), finished.curves[0], costs[0])
+        assert (leave_one_out.trained_points(load_pruner("front"), finished) == 9).all()

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from nas_moo.errors import UnknownNameError, UserInputError
-from nas_moo.pruners import DEFAULT_PRUNER, PRUNERS, FinishedCurves, check_pruner, load_pruner
+from nas_moo.pruners import DEFAULT_PRUNER, PRUNERS, FinishedCurves, as_pruner, check_pruner, load_pruner
 from nas_moo.pruners.shadow import OptunaPruner
 
 from .conftest import EPOCHS, made
@@ -144,6 +144,44 @@ def test_names_and_options_that_do_not_fit_are_refused():
         load_pruner("optuna:MedianPrune")
     with pytest.raises(UserInputError, match="arguments"):
         load_pruner("optuna:PatientPruner")
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda p: p.MedianPruner(), "optuna:MedianPruner"),
+        (lambda p: p.MedianPruner(n_startup_trials=9), "optuna:MedianPruner(n_startup_trials=9)"),
+        (lambda p: p.PercentilePruner(25.0), "optuna:PercentilePruner(percentile=25.0)"),
+        (lambda p: p.SuccessiveHalvingPruner(), "optuna:SuccessiveHalvingPruner"),
+        (lambda p: p.ThresholdPruner(upper=0.5), "optuna:ThresholdPruner(upper=0.5)"),
+        (
+            lambda p: p.PatientPruner(p.PercentilePruner(30.0), 3),
+            "optuna:PatientPruner(wrapped_pruner=PercentilePruner(percentile=30.0), patience=3)",
+        ),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_any_pruner_of_optuna_has_a_name_that_tells_it(make, name):
+    assert as_pruner(make(optuna.pruners)).name == name
+
+
+def test_a_pruner_may_be_given_by_name_or_made():
+    assert as_pruner("front", 0.2).quantile == 0.2
+    ours = load_pruner("rank")
+    assert as_pruner(ours) is ours
+    for nothing in (3, None, optuna.pruners.MedianPruner, type(ours), object()):
+        with pytest.raises(UserInputError, match="this is no pruner"):
+            as_pruner(nothing)
+    for pruner in (ours, optuna.pruners.MedianPruner()):
+        with pytest.raises(UserInputError, match="made already"):
+            as_pruner(pruner, 0.1)
+
+
+def test_the_advice_for_a_pruner_of_optuna_with_arguments_can_be_followed():
+    with pytest.raises(UserInputError) as refused:
+        load_pruner("optuna:PercentilePruner")
+    assert "nas_moo.search(..., pruner=optuna.pruners.PercentilePruner(...))" in refused.value.do
 
 
 def test_optuna_decides_as_it_does_in_a_study_of_its_own(finished):

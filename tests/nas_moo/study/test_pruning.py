@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from optuna.pruners import PercentilePruner
 from optuna.trial import TrialState
 
 import nas_moo
 import reports.pruning
+import reports.pruning_numbers
 from nas_moo import hindsight
 from nas_moo.cli import main
 from nas_moo.errors import UnknownNameError, UserInputError
 from nas_moo.pruners import Verdict
+from nas_moo.pruners.front import FrontPruner
 from nas_moo.samplers.nsga2 import NSGA2Sampler
 from nas_moo.snapshot import Snapshot
 from nas_moo.study import checkpoints, worker
@@ -331,6 +334,87 @@ def test_a_control_is_trained_to_its_end_and_marked(pruned):
     assert (one["epoch"], one["last_error"]) == (STOP, curve[STOP])
 
 
+def read(result, pruner, **more):
+    """What a worker would know of the controls of a study, had it another pruner now."""
+    objectives = ("error", "params", "flops")
+    setup = configure("space.py:Tiny", "blobs.npz", objectives, sampler="random", epochs=4, pruner=pruner, **more)
+    judge = Judge(setup, History(Storage().open(result.name), {}, trains=True))
+    assert judge.rule.finished is not None
+    return judge
+
+
+def test_controls_of_another_pruner_change_nothing_today(pruned, monkeypatch):
+    result = pruned(control_share=1.0)
+    made = (result.prunings["control"]).sum()
+    assert made >= 3
+    monkeypatch.setattr("nas_moo.pruners.control.LEAST", 1)
+    monkeypatch.setattr("nas_moo.pruners.control.ALLOWED", -1.0)
+    for name, counted in (("stub", made), ("other", 0)):
+        stub = Stub()
+        stub.name = name
+        monkeypatch.setattr("nas_moo.study.judge.load_pruner", lambda *_, stub=stub: stub)
+        judge = read(result, "rank")
+        assert (judge.controls, judge.level > 0) == (counted, counted > 0)
+    monkeypatch.setattr("nas_moo.study.judge.load_pruner", lambda *_: Stub())
+    assert [read(result, "front", pruner_quantile=q).controls for q in (0.2, 0.1)] == [made, 0]
+
+
+def test_a_pruner_that_knows_no_other_way_turns_no_more_cautious(pruned, monkeypatch):
+    """It says so once, and its decisions stay of level 0."""
+
+    @dataclass
+    class Stubborn(Stub):
+        def cautious(self):
+            return self
+
+    monkeypatch.setattr("nas_moo.pruners.control.LEAST", 1)
+    monkeypatch.setattr("nas_moo.pruners.control.ALLOWED", -1.0)
+    for stub, said in ((Stubborn(), "rank stops too much, and it knows no other way"), (Stub(), "more cautious")):
+        told = []
+        study = f"of-{type(stub).__name__}"
+        result = pruned(stub, control_share=1.0, listener=told.append, study=study)
+        texts = [
+            e["text"] for e in told if e["event"] == "note" and ("other way" in e["text"] or "cautious" in e["text"])
+        ]
+        assert len(texts) == 1
+        assert said in texts[0]
+        assert (result.prunings["level"] == 0).all()
+
+
+def test_a_control_that_was_killed_is_none(pruned, tiny, capsys):
+    """Neither for the share of controls, nor for status; the report counts them alike."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(event):
+        if event["event"] == "judged":
+            raise Killed
+
+    with pytest.raises(Killed):
+        pruned(control_share=1.0, sampler="random", listener=kill)
+    result = pruned(control_share=1.0, sampler="random")
+    cut = result.prunings[~result.prunings["number"].isin(result.complete["number"])]
+    assert len(cut) == 1
+    ended = len(result.prunings) - 1
+    assert read(result, "rank").controls == ended
+    account = reports.pruning_numbers.account(result)
+    assert (account.controls, hindsight.controls(result).nondominated.n) == (ended, ended)
+    capsys.readouterr()
+    assert main(["status", result.name]) == 0
+    assert f"{ended} decisions to prune overruled" in capsys.readouterr().out
+
+
+def test_that_a_more_cautious_pruner_waits_again_is_said_again(searched, monkeypatch):
+    """Once a level: it takes more finished curves than the bolder one."""
+    monkeypatch.setattr("nas_moo.study.judge.cautious_level", lambda finished, *_: int(len(finished) >= 2))
+    told = []
+    searched(trials=4, epochs=4, pruner="front", listener=told.append)
+    texts = [e["text"] for e in told if e["event"] == "note" and "too few" in e["text"]]
+    assert [t.split(":")[0] for t in texts] == ["No pruning yet", "No pruning for now"]
+    assert "of 19" in texts[1]
+
+
 def test_folds_are_judged_by_their_mean(pruned):
     result = pruned(validation="kfold:3")
     first = result.prunings.iloc[0]
@@ -361,6 +445,9 @@ def test_warnings_and_waits_are_said(searched):
     [
         ({"pruner": "fornt"}, "unknown pruner"),
         ({"pruner": "optuna:Nothing"}, "unknown pruner of Optuna"),
+        ({"pruner": 3}, "this is no pruner"),
+        ({"pruner": PercentilePruner(25.0), "pruner_quantile": 0.1}, "made already"),
+        ({"pruner": PercentilePruner(25.0), "objectives": ("params", "flops")}, "nothing is trained here"),
         ({"pruner_quantile": 0.0}, r"outside \(0, 0.5\]"),
         ({"pruner_quantile": 0.6}, r"outside \(0, 0.5\]"),
         ({"pruner": "rank", "pruner_quantile": 0.1}, "has no quantile"),
@@ -395,6 +482,25 @@ def test_the_real_rules_prune_in_a_real_study(searched):
         assert states.sum() == states.get("complete", 0) + states.get("pruned", 0) == 12
         assert states["complete"] >= 5, "no rule decides before there is anything to compare with"
         assert (result.trials.loc[result.trials["state"] == "pruned", "kind"] == pruner).all()
+
+
+def test_a_pruner_that_was_made_prunes_and_its_name_is_kept(searched):
+    """One of Optuna's, with its arguments, and one of the user's own."""
+    for study, made, name in (
+        (
+            "theirs",
+            PercentilePruner(5.0, n_startup_trials=2),
+            "optuna:PercentilePruner(percentile=5.0, n_startup_trials=2)",
+        ),
+        ("own", Stub(), "stub"),
+    ):
+        result = searched(study=study, trials=10, epochs=4, pruner=made, control_share=0.0, sampler="random")
+        assert result.description["pruner"] == result.description["runs"][0]["pruner"] == name
+        kinds = result.trials.loc[result.trials["state"] == "pruned", "kind"]
+        assert len(kinds)
+        assert (kinds == name).all()
+        assert result.trials["continues"].isna().all() or study == "own"
+    assert searched(study="front", trials=1, epochs=4, pruner=FrontPruner(0.3)).description["pruner_quantile"] == 0.3
 
 
 def test_how_far_above():
