@@ -101,7 +101,10 @@ def test_what_is_known_is_the_same_under_its_key():
     assert objective.is_same(candidate, known)
     assert not Throughput(CPU, batch=8, timer=BatchTimer(net)).is_same(candidate, known)
     climbing = Throughput(CPU, limit_ms=9.0, timer=BatchTimer(net))
-    assert climbing.is_same(candidate, climbing.measure(candidate))
+    found = climbing.measure(candidate)
+    assert found.details["batch"] > 1
+    assert found.details["key"] == climbing.latency.key_of(candidate).to_dict()
+    assert climbing.is_same(candidate, found)
     assert not climbing.is_same(candidate, dataclasses.replace(known, details={}))
     assert climbing.conditions != Throughput(CPU, limit_ms=8.0).conditions
 
