@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nas_moo.device import fingerprint, free_memory, timing_trust
+from nas_moo.device import fingerprint, free_memory, is_out_of_memory, timing_trust
 from nas_moo.errors import MachineError, NasMooError, UnknownNameError, UserInputError
 from nas_moo.lease import Lease
 from nas_moo.measure.front import Finalist, FrontFile
@@ -148,7 +148,7 @@ def _timed(
     except NasMooError as error:
         state.failed[pair] = error.to_dict()
     except Exception as error:  # noqa: BLE001 - a user's network may raise anything, and costs its own line only
-        is_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+        is_memory = is_out_of_memory(error)
         state.failed[pair] = {
             "error": "oom" if is_memory else type(error).__name__,
             "value": str(error)[:300],

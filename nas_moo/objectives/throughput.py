@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nas_moo.device import is_out_of_memory
 from nas_moo.errors import SpaceError, UserInputError
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.objectives.latency import Latency
@@ -115,8 +116,10 @@ class Throughput:
         while best.batch < LARGEST_BATCH:
             try:
                 doubled = _Tried(2 * best.batch, self._latency(2 * best.batch).measure(candidate))
-            except (torch.OutOfMemoryError, MemoryError):
-                break
+            except Exception as error:
+                if is_out_of_memory(error):
+                    break
+                raise
             if doubled.latency.high > self.limit_ms or doubled.per_example > _WORTH * best.per_example:
                 break
             best = doubled

@@ -108,13 +108,20 @@ def test_models_whose_reference_never_stays_are_marked(front, timed):
     assert all("contended" in line["caveats"] for line in lines)
 
 
-def test_a_model_that_fails_costs_its_own_line(front, timed, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4503599627370496 bytes."),
+    ],
+)
+def test_a_model_that_fails_costs_its_own_line(front, timed, monkeypatch, error):
     measure, freed = Latency.measure, []
     victim = front.finalists[1].architecture.network_digest
 
     def fail(self, candidate):
         if candidate.architecture.network_digest == victim:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            raise error
         return measure(self, candidate)
 
     monkeypatch.setattr(Latency, "measure", fail)

@@ -44,6 +44,16 @@ class Large(Tiny):
         return network
 
 
+class Huge(Tiny):
+    """Its deepest networks do not fit into any host."""
+
+    def build(self, architecture, input_shape, n_classes):
+        network = super().build(architecture, input_shape, n_classes)
+        if architecture["depth"] == 2:
+            network.register_forward_pre_hook(lambda module, arguments: torch.empty(2**50) and None)
+        return network
+
+
 class Named(Tiny):
     def build(self, architecture, input_shape, n_classes):
         return Wrapped(super().build(architecture, input_shape, n_classes))
@@ -342,6 +352,15 @@ def test_a_network_without_memory_fails_its_trial_frees_it_and_the_next_one_runs
     complete = result.trials[result.trials["state"] == "complete"]
     assert len(complete) == 4
     assert failed["number"].min() < complete["number"].max()
+
+
+@pytest.mark.parametrize("objectives", [("error", "params"), ("error", "memory")])
+def test_a_network_that_does_not_fit_into_the_host_fails_as_one_without_memory(searched, faulty, objectives):
+    deep = {"depth": 2, "learning_rate": 0.1, "width_0": 2, "width_1": 2}
+    result = searched(space=f"{faulty}:Huge", objectives=objectives, trials=1, epochs=1, seed_architectures=[deep])
+    first = result.trials.iloc[0]
+    assert (first["state"], first["kind"]) == ("failed", "oom")
+    assert "can't allocate memory" in first["reason"]
 
 
 def test_memory_is_given_back_to_the_gpu(monkeypatch):
