@@ -8,6 +8,8 @@ one that several containers share), keyed by the GPU or the host's processor:
 - ``KEY.PID-RANDOM.member``: each training holds the lock of its own file. Who times waits until nobody holds one. The
   random part tells containers apart that share the folder: processes of two may have the same PID.
 
+All users of the machine share the folder, as ``locks`` describes.
+
 The operating system drops a lock when its process ends, whatever it dies of: a file that is left behind is no lease.
 """
 
@@ -25,16 +27,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from nas_moo.device import fingerprint
 from nas_moo.errors import MachineError
+from nas_moo.locks import POLL_S, Lock, is_held, make_folder, read, write
 
 VARIABLE = "NAS_MOO_LEASES"
 TIMEOUT_S = 3600.0
-_POLL_S = 0.02
 NOTICE_S = 10.0  # of waiting, before it is said for whom
-_MODE = 0o666  # the lease is between all users of the machine
 
 
 class TimeLimitReachedError(Exception):
@@ -47,7 +47,7 @@ class Share:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._path = lease.folder / f"{lease.key}.{os.getpid()}-{uuid.uuid4().hex}.member"
-        self._lock = FileLock(self._path, mode=_MODE)
+        self._lock = Lock(self._path)
 
     def pause(self) -> None:
         """Let those who wait to time have the device, and take part again after them.
@@ -70,9 +70,11 @@ class Share:
         with self._lease.turn():
             self._lease.members()  # removes what dead trainings left behind: there may be nobody who times
             try:
-                self._lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
-            except Timeout as error:
-                raise self._lease.given_up(frozenset(), "train", end) from error
+                held = self._lock.acquire(end)
+            except OSError as error:
+                raise self._lease.cannot_be_kept(error.strerror) from error
+            if not held:
+                raise self._lease.given_up(frozenset(), "train", end)
 
     def leave(self) -> None:
         """Take part no longer."""
@@ -103,7 +105,8 @@ class Lease:
         self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
         self.deadline = float("inf") if deadline is None else deadline
         self.key = _key(device)
-        self.folder = folder or _folder()
+        self._named = folder or _named_folder()
+        self.folder = self._named or _default_folder()
         self._say = say
 
     @contextmanager
@@ -122,7 +125,7 @@ class Lease:
                 if time.monotonic() - begun >= NOTICE_S and not said:
                     self._say(_waiting(held, "ends an epoch"))
                     said = True
-                time.sleep(_POLL_S)
+                time.sleep(POLL_S)
             yield
 
     @contextmanager
@@ -143,26 +146,29 @@ class Lease:
         """
         alive = set()
         for path in self.folder.glob(f"{self.key}.*.member"):
-            if _is_held(path):
+            if path.is_symlink():  # no lease makes one
+                continue
+            if is_held(path):
                 alive.add(int(path.name.removeprefix(f"{self.key}.").partition("-")[0]))
             else:
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # another user's, who removes it
+                    path.unlink(missing_ok=True)
         return frozenset(alive)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the turn, with this process named in the file beside it."""
         self._make_folder()
-        path = self.folder / f"{self.key}.turn"
-        lock, end = FileLock(path, mode=_MODE), self.end()
+        lock, end = Lock(self.folder / f"{self.key}.turn"), self.end()
         try:
-            try:
-                lock.acquire(timeout=min(NOTICE_S, _left(end)), poll_interval=_POLL_S)
-            except Timeout:
+            held = lock.acquire(min(time.monotonic() + NOTICE_S, end))
+            if not held:
                 self._say(_waiting(self._holder(), "has timed its network"))
-                lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
-        except Timeout as error:
-            raise self.given_up(self._holder(), "time", end) from error
+                held = lock.acquire(end)
+        except OSError as error:
+            raise self.cannot_be_kept(error.strerror) from error
+        if not held:
+            raise self.given_up(self._holder(), "time", end)
         try:
             self._write_holder(str(os.getpid()))
             yield
@@ -171,7 +177,7 @@ class Lease:
 
     def _holder(self) -> frozenset[int]:
         with suppress(OSError, ValueError):
-            return frozenset({int(self._holder_path.read_text())})
+            return frozenset({int(read(self._holder_path))})
         return frozenset()
 
     @property
@@ -179,21 +185,25 @@ class Lease:
         return self.folder / f"{self.key}.holder"
 
     def _write_holder(self, text: str) -> None:
-        """For a message alone, so that a file of another user, or a full disk, is no reason to stop."""
+        """For a message alone, so that a file that is not ours, or a full disk, is no reason to stop."""
         with suppress(OSError):
-            self._holder_path.write_text(text)
+            write(self._holder_path, text)
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with suppress(PermissionError):  # another user made it, and gave it to all
-                self.folder.chmod(0o777)
+            make_folder(self.folder)
         except OSError as error:
-            raise MachineError(
-                f"the leases of this machine's devices cannot be kept here ({error.strerror})",
-                value=str(self.folder),
-                do=f"Name a folder that can be written with {VARIABLE}.",
-            ) from error
+            raise self.cannot_be_kept(error.strerror) from error
+        if self._named is None and self.folder.is_symlink():  # anybody may have laid it
+            raise self.cannot_be_kept("it is a symbolic link")
+
+    def cannot_be_kept(self, why: str | None) -> MachineError:
+        """What is wrong with the folder, to be raised."""
+        return MachineError(
+            f"the leases of this machine's devices cannot be kept here ({why})",
+            value=str(self.folder),
+            do=f"Name a folder that can be written with {VARIABLE}.",
+        )
 
     def end(self) -> float:
         """Until when a wait that begins now may last."""
@@ -232,8 +242,13 @@ def _left(end: float) -> float:
     return max(end - time.monotonic(), 0.0)
 
 
-def _folder() -> Path:
-    return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "nas-moo-leases")
+def _named_folder() -> Path | None:
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
+
+
+def _default_folder() -> Path:
+    return Path(tempfile.gettempdir()) / "nas-moo-leases"
 
 
 def _key(device: torch.device) -> str:
@@ -242,11 +257,3 @@ def _key(device: torch.device) -> str:
         return f"gpu-{re.sub(r'[^0-9A-Za-z-]', '', uuid)}"
     host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
     return f"{device.type}{device.index or ''}-{host}"
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with FileLock(path, timeout=0, mode=_MODE):
-            return False
-    except Timeout:
-        return True
