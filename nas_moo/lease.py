@@ -6,7 +6,9 @@ one that several containers share), keyed by the GPU or the host's processor:
 - ``KEY.turn``: who times holds its lock, and who wants to train takes it for a moment, in passing. So a process that
   waits for its turn to time keeps new trainings from beginning, and no training can starve it;
 - ``KEY.PID-RANDOM.member``: each training holds the lock of its own file. Who times waits until nobody holds one. The
-  random part tells containers apart that share the folder: processes of two may have the same PID.
+  random part tells containers apart that share the folder: processes of two may have the same PID;
+- ``KEY.PID-RANDOM.process``: each process holds the lock of its own file from its first lease to its end. Those that do
+  not time wait while one does, though the driver still counts them among the users of the GPU.
 
 All users of the machine share the folder, as ``locks`` describes.
 
@@ -15,6 +17,7 @@ The operating system drops a lock when its process ends, whatever it dies of: a 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import re
@@ -24,6 +27,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -34,6 +38,8 @@ from nas_moo.locks import POLL_S, Lock, is_held, make_folder, read, write
 
 VARIABLE = "NAS_MOO_LEASES"
 TIMEOUT_S = 3600.0
+_SHOWN: dict[tuple[int, Path, str], Lock] = {}  # by process, so that a fork has its own
+_ALONE: ContextVar[Lease | None] = ContextVar("alone", default=None)
 NOTICE_S = 10.0  # of waiting, before it is said for whom
 
 
@@ -126,7 +132,11 @@ class Lease:
                     self._say(_waiting(held, "ends an epoch"))
                     said = True
                 time.sleep(POLL_S)
-            yield
+            before = _ALONE.set(self)
+            try:
+                yield
+            finally:
+                _ALONE.reset(before)
 
     @contextmanager
     def shared(self) -> Iterator[Share]:
@@ -144,16 +154,19 @@ class Lease:
 
         To be asked by who holds the turn: a file that is being made is not locked yet.
         """
-        alive = set()
-        for path in self.folder.glob(f"{self.key}.*.member"):
-            if path.is_symlink():  # no lease makes one
-                continue
-            if is_held(path):
-                alive.add(int(path.name.removeprefix(f"{self.key}.").partition("-")[0]))
-            else:
-                with suppress(PermissionError):  # another user's, who removes it
-                    path.unlink(missing_ok=True)
-        return frozenset(alive)
+        return frozenset(self._alive("member"))
+
+    def neighbours(self) -> tuple[int, ...]:
+        """The other processes that have leased this device, and live; those of two containers may have the same PID."""
+        return tuple(self._alive("process"))
+
+    def _alive(self, kind: str) -> Iterator[int]:
+        """The processes that hold the locks of these files, but for our own of the second kind."""
+        own = _process_file(self.folder, self.key)
+        for path in self.folder.glob(f"{self.key}.*.{kind}"):
+            # No lease makes a link.
+            if path != own and not path.is_symlink() and is_held(path):
+                yield int(path.name.removeprefix(f"{self.key}.").partition("-")[0])
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -192,10 +205,11 @@ class Lease:
     def _make_folder(self) -> None:
         try:
             make_folder(self.folder)
+            if self._named is None and self.folder.is_symlink():  # anybody may have laid it
+                raise self.cannot_be_kept("it is a symbolic link")
+            _show_process(self.folder, self.key)
         except OSError as error:
             raise self.cannot_be_kept(error.strerror) from error
-        if self._named is None and self.folder.is_symlink():  # anybody may have laid it
-            raise self.cannot_be_kept("it is a symbolic link")
 
     def cannot_be_kept(self, why: str | None) -> MachineError:
         """What is wrong with the folder, to be raised."""
@@ -219,6 +233,37 @@ class Lease:
             value=told,
             do="Wait until they have ended, stop them, or take another --device.",
         )
+
+
+def waiting(device: torch.device) -> tuple[int, ...]:
+    """The processes that leave this device to us, because we hold it alone; none where we do not."""
+    lease = _ALONE.get()
+    return lease.neighbours() if lease is not None and lease.key == _key(device) else ()
+
+
+def _show_process(folder: Path, key: str) -> None:
+    """Hold the lock of this process's file, until the process ends."""
+    place = os.getpid(), folder, key
+    if place not in _SHOWN:
+        _SHOWN[place] = Lock(folder / f"{key}.{os.getpid()}-{uuid.uuid4().hex}.process")
+    # Once more where somebody removed it: all of its folder, as a rule. Where another looks at it, that takes no time.
+    if not _SHOWN[place].path.exists():
+        _SHOWN[place].release()
+        _SHOWN[place].acquire(time.monotonic() + 1.0)
+
+
+def _process_file(folder: Path, key: str) -> Path | None:
+    shown = _SHOWN.get((os.getpid(), folder, key))
+    return None if shown is None else shown.path
+
+
+@atexit.register
+def _hide_process() -> None:
+    """For tidiness: without its process a file is no lease, and the next one to look removes it."""
+    for (process, *_), lock in _SHOWN.items():
+        if process == os.getpid():  # and not what a fork copied from its parent
+            with suppress(OSError):
+                lock.path.unlink()
 
 
 def _waiting(processes: frozenset[int], until: str) -> str:

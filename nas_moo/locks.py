@@ -56,12 +56,19 @@ class Lock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock of this file; not where the file is gone."""
+    """Whether some process holds the lock of this file; where none does, it is removed, and nobody has it meanwhile.
+
+    Another user's file stays in its place until one of that user's processes asks.
+    """
     with suppress(FileNotFoundError):
         file = _locked(path)
         if file is None:
             return True
-        os.close(file)
+        try:
+            with suppress(PermissionError):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
     return False
 
 

@@ -13,7 +13,8 @@ import torch
 from filelock import FileLock
 
 from nas_moo.errors import MachineError
-from nas_moo.lease import Lease, TimeLimitReachedError
+from nas_moo.lease import Lease, TimeLimitReachedError, waiting
+from nas_moo.objectives import latency
 
 CPU = torch.device("cpu")
 OTHER = """
@@ -195,6 +196,34 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be kept here"), Lease(CPU, folder=tmp_path / "file" / "x").alone():
         pass
+
+
+def test_who_waits_while_we_time_is_known_and_who_does_not_lease_is_not(lease, other, monkeypatch, tmp_path):
+    """On a GPU the driver counts those that wait among its users: they do not disturb, and others do."""
+    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "leases"))
+    dead = other("shared")
+    dead.kill()
+    dead.wait()
+    with lease().alone():
+        waits = subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(lease().folder), "alone"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            until = time.monotonic() + 30
+            while not waiting(CPU) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert waiting(CPU) == (waits.pid,)
+            assert waiting(torch.device("mps", 0)) == ()
+            running = os.getpid(), waits.pid, 1
+            monkeypatch.setattr(latency, "compute_processes", lambda uuid: running)
+            assert latency._others(CPU, "uuid") == [1]
+        except BaseException:
+            waits.kill()
+            raise
+    assert waiting(CPU) == ()
+    assert latency._others(CPU, "uuid") == [waits.pid, 1], "we do not hold the device, so that it may train on it"
+    waits.communicate(b"", timeout=30)
+    assert [p.name.partition(".")[2].partition("-")[0] for p in lease().folder.glob("*.process")] == [str(os.getpid())]
 
 
 def mode_of(path):
