@@ -28,6 +28,10 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _MACHINE_ID, _IS_MACHINE_ID = Path("/etc/machine-id"), re.compile(r"[0-9a-f]{32}")
 _BUSY_SECONDS = 0.05
+# PyTorch has a class for a full GPU alone: its CPU allocator, cuBLAS and cuDNN raise a RuntimeError that says it.
+_NO_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,11 @@ def free_memory(device: torch.device) -> None:
     gc.collect()  # a traceback that refers to itself holds the tensors of its frames
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether this was raised because memory did not suffice, of the host or of a device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))
 
 
 def timing_trust(device: torch.device) -> list[Finding]:

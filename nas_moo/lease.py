@@ -6,13 +6,18 @@ one that several containers share), keyed by the GPU or the host's processor:
 - ``KEY.turn``: who times holds its lock, and who wants to train takes it for a moment, in passing. So a process that
   waits for its turn to time keeps new trainings from beginning, and no training can starve it;
 - ``KEY.PID-RANDOM.member``: each training holds the lock of its own file. Who times waits until nobody holds one. The
-  random part tells containers apart that share the folder: processes of two may have the same PID.
+  random part tells containers apart that share the folder: processes of two may have the same PID;
+- ``KEY.PID-RANDOM.process``: each process holds the lock of its own file from its first lease to its end. Those that do
+  not time wait while one does, though the driver still counts them among the users of the GPU.
+
+All users of the machine share the folder, as ``locks`` describes.
 
 The operating system drops a lock when its process ends, whatever it dies of: a file that is left behind is no lease.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import re
@@ -22,19 +27,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from nas_moo.device import fingerprint
 from nas_moo.errors import MachineError
+from nas_moo.locks import POLL_S, Lock, is_held, make_folder, read, write
 
 VARIABLE = "NAS_MOO_LEASES"
 TIMEOUT_S = 3600.0
-_POLL_S = 0.02
+_SHOWN: dict[tuple[int, Path, str], Lock] = {}  # by process, so that a fork has its own
+_ALONE: ContextVar[Lease | None] = ContextVar("alone", default=None)
 NOTICE_S = 10.0  # of waiting, before it is said for whom
-_MODE = 0o666  # the lease is between all users of the machine
 
 
 class TimeLimitReachedError(Exception):
@@ -47,7 +53,7 @@ class Share:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._path = lease.folder / f"{lease.key}.{os.getpid()}-{uuid.uuid4().hex}.member"
-        self._lock = FileLock(self._path, mode=_MODE)
+        self._lock = Lock(self._path)
 
     def pause(self) -> None:
         """Let those who wait to time have the device, and take part again after them.
@@ -70,9 +76,11 @@ class Share:
         with self._lease.turn():
             self._lease.members()  # removes what dead trainings left behind: there may be nobody who times
             try:
-                self._lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
-            except Timeout as error:
-                raise self._lease.given_up(frozenset(), "train", end) from error
+                held = self._lock.acquire(end)
+            except OSError as error:
+                raise self._lease.cannot_be_kept(error.strerror) from error
+            if not held:
+                raise self._lease.given_up(frozenset(), "train", end)
 
     def leave(self) -> None:
         """Take part no longer."""
@@ -103,7 +111,8 @@ class Lease:
         self.device, self.timeout_s = device, TIMEOUT_S if timeout_s is None else timeout_s
         self.deadline = float("inf") if deadline is None else deadline
         self.key = _key(device)
-        self.folder = folder or _folder()
+        self._named = folder or _named_folder()
+        self.folder = self._named or _default_folder()
         self._say = say
 
     @contextmanager
@@ -122,8 +131,12 @@ class Lease:
                 if time.monotonic() - begun >= NOTICE_S and not said:
                     self._say(_waiting(held, "ends an epoch"))
                     said = True
-                time.sleep(_POLL_S)
-            yield
+                time.sleep(POLL_S)
+            before = _ALONE.set(self)
+            try:
+                yield
+            finally:
+                _ALONE.reset(before)
 
     @contextmanager
     def shared(self) -> Iterator[Share]:
@@ -141,28 +154,34 @@ class Lease:
 
         To be asked by who holds the turn: a file that is being made is not locked yet.
         """
-        alive = set()
-        for path in self.folder.glob(f"{self.key}.*.member"):
-            if _is_held(path):
-                alive.add(int(path.name.removeprefix(f"{self.key}.").partition("-")[0]))
-            else:
-                path.unlink(missing_ok=True)
-        return frozenset(alive)
+        return frozenset(self._alive("member"))
+
+    def neighbours(self) -> tuple[int, ...]:
+        """The other processes that have leased this device, and live; those of two containers may have the same PID."""
+        return tuple(self._alive("process"))
+
+    def _alive(self, kind: str) -> Iterator[int]:
+        """The processes that hold the locks of these files, but for our own of the second kind."""
+        own = _process_file(self.folder, self.key)
+        for path in self.folder.glob(f"{self.key}.*.{kind}"):
+            # No lease makes a link.
+            if path != own and not path.is_symlink() and is_held(path):
+                yield int(path.name.removeprefix(f"{self.key}.").partition("-")[0])
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the turn, with this process named in the file beside it."""
         self._make_folder()
-        path = self.folder / f"{self.key}.turn"
-        lock, end = FileLock(path, mode=_MODE), self.end()
+        lock, end = Lock(self.folder / f"{self.key}.turn"), self.end()
         try:
-            try:
-                lock.acquire(timeout=min(NOTICE_S, _left(end)), poll_interval=_POLL_S)
-            except Timeout:
+            held = lock.acquire(min(time.monotonic() + NOTICE_S, end))
+            if not held:
                 self._say(_waiting(self._holder(), "has timed its network"))
-                lock.acquire(timeout=_left(end), poll_interval=_POLL_S)
-        except Timeout as error:
-            raise self.given_up(self._holder(), "time", end) from error
+                held = lock.acquire(end)
+        except OSError as error:
+            raise self.cannot_be_kept(error.strerror) from error
+        if not held:
+            raise self.given_up(self._holder(), "time", end)
         try:
             self._write_holder(str(os.getpid()))
             yield
@@ -171,7 +190,7 @@ class Lease:
 
     def _holder(self) -> frozenset[int]:
         with suppress(OSError, ValueError):
-            return frozenset({int(self._holder_path.read_text())})
+            return frozenset({int(read(self._holder_path))})
         return frozenset()
 
     @property
@@ -179,21 +198,26 @@ class Lease:
         return self.folder / f"{self.key}.holder"
 
     def _write_holder(self, text: str) -> None:
-        """For a message alone, so that a file of another user, or a full disk, is no reason to stop."""
+        """For a message alone, so that a file that is not ours, or a full disk, is no reason to stop."""
         with suppress(OSError):
-            self._holder_path.write_text(text)
+            write(self._holder_path, text)
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with suppress(PermissionError):  # another user made it, and gave it to all
-                self.folder.chmod(0o777)
+            make_folder(self.folder)
+            if self._named is None and self.folder.is_symlink():  # anybody may have laid it
+                raise self.cannot_be_kept("it is a symbolic link")
+            _show_process(self.folder, self.key)
         except OSError as error:
-            raise MachineError(
-                f"the leases of this machine's devices cannot be kept here ({error.strerror})",
-                value=str(self.folder),
-                do=f"Name a folder that can be written with {VARIABLE}.",
-            ) from error
+            raise self.cannot_be_kept(error.strerror) from error
+
+    def cannot_be_kept(self, why: str | None) -> MachineError:
+        """What is wrong with the folder, to be raised."""
+        return MachineError(
+            f"the leases of this machine's devices cannot be kept here ({why})",
+            value=str(self.folder),
+            do=f"Name a folder that can be written with {VARIABLE}.",
+        )
 
     def end(self) -> float:
         """Until when a wait that begins now may last."""
@@ -209,6 +233,37 @@ class Lease:
             value=told,
             do="Wait until they have ended, stop them, or take another --device.",
         )
+
+
+def waiting(device: torch.device) -> tuple[int, ...]:
+    """The processes that leave this device to us, because we hold it alone; none where we do not."""
+    lease = _ALONE.get()
+    return lease.neighbours() if lease is not None and lease.key == _key(device) else ()
+
+
+def _show_process(folder: Path, key: str) -> None:
+    """Hold the lock of this process's file, until the process ends."""
+    place = os.getpid(), folder, key
+    if place not in _SHOWN:
+        _SHOWN[place] = Lock(folder / f"{key}.{os.getpid()}-{uuid.uuid4().hex}.process")
+    # Once more where somebody removed it: all of its folder, as a rule. Where another looks at it, that takes no time.
+    if not _SHOWN[place].path.exists():
+        _SHOWN[place].release()
+        _SHOWN[place].acquire(time.monotonic() + 1.0)
+
+
+def _process_file(folder: Path, key: str) -> Path | None:
+    shown = _SHOWN.get((os.getpid(), folder, key))
+    return None if shown is None else shown.path
+
+
+@atexit.register
+def _hide_process() -> None:
+    """For tidiness: without its process a file is no lease, and the next one to look removes it."""
+    for (process, *_), lock in _SHOWN.items():
+        if process == os.getpid():  # and not what a fork copied from its parent
+            with suppress(OSError):
+                lock.path.unlink()
 
 
 def _waiting(processes: frozenset[int], until: str) -> str:
@@ -232,8 +287,13 @@ def _left(end: float) -> float:
     return max(end - time.monotonic(), 0.0)
 
 
-def _folder() -> Path:
-    return Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "nas-moo-leases")
+def _named_folder() -> Path | None:
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else None
+
+
+def _default_folder() -> Path:
+    return Path(tempfile.gettempdir()) / "nas-moo-leases"
 
 
 def _key(device: torch.device) -> str:
@@ -242,11 +302,3 @@ def _key(device: torch.device) -> str:
         return f"gpu-{re.sub(r'[^0-9A-Za-z-]', '', uuid)}"
     host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
     return f"{device.type}{device.index or ''}-{host}"
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with FileLock(path, timeout=0, mode=_MODE):
-            return False
-    except Timeout:
-        return True

@@ -6,7 +6,7 @@ Everything is read and nothing set. Where nvidia-ml-py or the driver is not ther
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -107,14 +107,14 @@ def compute_processes(uuid: str | None) -> tuple[int, ...] | None:
     return _asked(uuid, lambda nvml, handle: tuple(p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle)))
 
 
-def foreign(processes: tuple[int, ...], own: int, friends: frozenset[int] = frozenset()) -> tuple[int, ...]:
+def foreign(processes: tuple[int, ...], own: int, friends: Collection[int] = ()) -> tuple[int, ...]:
     """Those that are neither this process nor one that waits while we time.
 
     In a container the driver's numbers are not ours: where this process, which holds the GPU, is not among them, one
-    of them is taken to be it.
+    of them is taken to be it, and one more to be each friend that is not among them.
     """
     others = tuple(p for p in processes if p != own and p not in friends)
-    return others if own in processes else others[1:]
+    return others if own in processes else others[1 + sum(p not in processes for p in friends) :]
 
 
 def _asked(uuid: str | None, question: Callable[[Any, Any], _T]) -> _T | None:

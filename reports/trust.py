@@ -268,7 +268,9 @@ def _conditions(found: Timings) -> Table:
 
 
 def _key(details: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    key: Mapping[str, Any] = next((d["key"] for d in details if "key" in d), {})
+    key: dict[str, Any] = dict(next((d["key"] for d in details if "key" in d), {}))
+    if batches := [d["batch"] for d in details if "batch" in d]:  # of a throughput, which may find one for each model
+        key["batch"] = _span(batches)
     return [(title, _plain(key[name])) for name, title in _CONDITIONS.items() if key.get(name) not in (None, "")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,8 @@ def run(parsed: argparse.Namespace) -> int:
     described, model, inputs = _from_module(parsed) if parsed.module else _from_space(parsed)
     shapes = [f"{','.join(map(str, t.shape))}:{str(t.dtype).removeprefix('torch.')}" for t in inputs]
     try:
-        counted = count_flops(model, inputs, allow_uncounted=parsed.allow_uncounted)
+        with warnings.catch_warnings(record=True) as told:  # of a forward that fails the error says enough
+            counted = count_flops(model, inputs, allow_uncounted=parsed.allow_uncounted)
     except NasMooError:
         raise
     except (Exception, SystemExit) as error:
@@ -73,6 +75,8 @@ def run(parsed: argparse.Namespace) -> int:
             value=" ".join(shapes),
             do="Check --input: one for each argument of forward, with the batch, and its dtype.",
         ) from error
+    for warning in told:
+        warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
     oracle, note = _second_opinion(model, inputs)
     document = {
         **described,
@@ -92,8 +96,14 @@ def run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(document)
     else:
-        _print(document, {name: type(m).__name__ for name, m in model.named_modules()})
+        _print(document, _types(model))
     return 0
+
+
+def _types(model: nn.Module) -> dict[str, str]:
+    """The classes of the modules; a compiled one's is that of its original, as its count is."""
+    named = getattr(model, "_orig_mod", model).named_modules()
+    return {name.replace("._orig_mod", ""): type(module).__name__ for name, module in named}
 
 
 def _from_module(parsed: argparse.Namespace) -> tuple[dict[str, Any], nn.Module, tuple[Tensor, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nas_moo.errors import CorruptError, UserInputError
+from nas_moo.errors import CorruptError, NasMooError, UserInputError
 from nas_moo.genome import Architecture
 from nas_moo.objectives import Candidate
 from nas_moo.objectives.candidate import untrained
@@ -66,14 +66,21 @@ def read_front(path: Path, space: str | None = None) -> FrontFile:
         space: Where the search space is on this machine; default where it was on the study's.
 
     Raises:
-        UserInputError: there is no such file, or the space cannot be loaded.
-        CorruptError: it is no front, or the space's code is not what the study was made with.
+        UserInputError: there is no file that can be read, or the space cannot be loaded.
+        CorruptError: it is no front, a part of it is missing or of another kind, or the space's code is not what the
+            study was made with.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserInputError(
             "there is no such file", value=str(path), do="Give the front.json of a report: nas-moo report STUDY."
+        ) from error
+    except OSError as error:
+        raise UserInputError(
+            f"this file cannot be read ({error.strerror})",
+            value=str(path),
+            do="Give the front.json of a report: nas-moo report STUDY.",
         ) from error
     except ValueError as error:
         raise CorruptError("this is no JSON", value=str(path), do="Take the front.json of a report.") from error
@@ -86,15 +93,25 @@ def parse_front(document: Mapping[str, Any], where: str, space: str | None = Non
         raise CorruptError("this is no front of a study", value=where, do="Take the front.json of a report.")
     if not document["models"]:
         raise UserInputError("this front has no models", value=where, do="Run the search for longer.")
-    loaded = load_space(space or document["space"])
+    loaded = load_space(space or str(document["space"]))
     if loaded.code_digest != document["code_digest"]:
         raise CorruptError(
             "the code of the space is not what the study was made with",
             value=loaded.reference,
             do="Take the version of the space that the study was made with; --space names where it is.",
         )
-    finalists = tuple(_finalist(m, loaded, where) for m in document["models"])
-    return FrontFile(document["study"], loaded, tuple(document["input_shape"]), int(document["n_classes"]), finalists)
+    try:
+        finalists = tuple(_finalist(m, loaded, where) for m in document["models"])
+        shape, n_classes = tuple(int(n) for n in document["input_shape"]), int(document["n_classes"])
+    except NasMooError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorruptError(
+            f"a part of this front is missing or of another kind ({type(error).__name__}: {error})",
+            value=where,
+            do="Take the front.json of a report.",
+        ) from error
+    return FrontFile(str(document["study"]), loaded, shape, n_classes, finalists)
 
 
 def _finalist(model: Mapping[str, Any], space: LoadedSpace, where: str) -> Finalist:

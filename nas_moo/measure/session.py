@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from nas_moo.device import fingerprint, free_memory, timing_trust
+from nas_moo.device import fingerprint, free_memory, is_out_of_memory, timing_trust
 from nas_moo.errors import MachineError, NasMooError, UnknownNameError, UserInputError
 from nas_moo.lease import Lease
 from nas_moo.measure.front import Finalist, FrontFile
@@ -81,6 +81,16 @@ class _State:
     failed: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     instead: dict[str, str] = field(default_factory=dict)  # models that are timed eagerly, and why
 
+    def time_eagerly(self, finalist: Finalist, asked: str, why: str) -> None:
+        """From now on; rounds in which its capture worked are of another key, and no part of its line."""
+        self.instead[finalist.id] = why
+        self.rounds.pop((finalist.id, asked), None)
+
+    def behind(self, pairs: Sequence[Pair], rounds: int) -> list[Pair]:
+        """Those that did not fail and have fewer rounds: some were taken from them."""
+        alive = [(f, latency) for f, latency in pairs if (f.id, latency.name) not in self.failed]
+        return [(f, latency) for f, latency in alive if len(self.rounds.get((f.id, latency.name), ())) < rounds]
+
 
 def run(front: FrontFile, session: Session, say: Say = lambda text: None) -> Iterator[dict[str, Any]]:
     """Time the models of a front.
@@ -96,12 +106,12 @@ def run(front: FrontFile, session: Session, say: Say = lambda text: None) -> Ite
     reference, lease, state = Reference(latencies[0]), Lease(session.device), _State()
     order = random.Random(session.seed)  # noqa: S311
     yield _header(front, session)
-    for number in range(session.rounds):
-        pairs = [(f, latency) for f in front.finalists for latency in latencies]
-        order.shuffle(pairs)
+    number, every = 0, [(f, latency) for f in front.finalists for latency in latencies]
+    while pairs := every if number < session.rounds else state.behind(every, session.rounds):
+        number, pairs = number + 1, order.sample(pairs, len(pairs))
         for begin in range(0, len(pairs), EVERY):
             _interval(front, session, state, pairs[begin : begin + EVERY], reference, lease)
-        say(f"round {number + 1} of {session.rounds}: {counted(len(pairs), 'timing')}")
+        say(f"round {number} of {max(number, session.rounds)}: {counted(len(pairs), 'timing')}")
     for finalist in front.finalists:
         for latency in latencies:
             yield _line(front, finalist, latency.name, state)
@@ -140,7 +150,7 @@ def _timed(
         return mode.measure(front.build(finalist, session.device))
     except ModeError as error:
         if latency.name == GRAPH.name:
-            state.instead[finalist.id] = error.what
+            state.time_eagerly(finalist, latency.name, error.what)
             return _timed(front, session, state, finalist, latency)
         state.failed[pair] = error.to_dict()
     except MachineError:  # no fault of the model's
@@ -148,7 +158,7 @@ def _timed(
     except NasMooError as error:
         state.failed[pair] = error.to_dict()
     except Exception as error:  # noqa: BLE001 - a user's network may raise anything, and costs its own line only
-        is_memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+        is_memory = is_out_of_memory(error)
         state.failed[pair] = {
             "error": "oom" if is_memory else type(error).__name__,
             "value": str(error)[:300],

@@ -159,7 +159,7 @@ def load_objective(
 
     Raises:
         UnknownNameError: no such name.
-        UserInputError: what was found is no objective.
+        UserInputError: what was found is no objective, or there is no such device.
     """
     if ":" in reference:
         found, _ = load_object(reference, kind="objective")
@@ -176,6 +176,10 @@ def load_objective(
         return cast("Objective", made(allow_uncounted=allow_uncounted))
     if module not in ("latency", "throughput", "memory"):
         return cast("Objective", made())
+    if str(device).startswith("cuda"):
+        from nas_moo.device import resolve_device
+
+        resolve_device(str(device))  # refuses one that is not there
     if module == "memory":
         return cast("Objective", made(device, batch=batch))
     from nas_moo.objectives.timing import one_by_one, with_precision

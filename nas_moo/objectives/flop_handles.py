@@ -2,7 +2,7 @@
 
 ``HANDLES`` maps an operator to a function of its inputs and outputs, as fvcore calls it. ``FREE`` lists the operators
 that do none by our convention: they move, compare or change elements one by one, sum, sort, normalise, pool or
-interpolate. An operator that is in neither, nor among those that fvcore knows to only move data, has no known count.
+interpolate. An operator that is in neither has no known count, but for the few by which a trace reads a tensor's size.
 
 In a trace every tensor has a shape. Where one lacks it, the count is a marker (``UNCOUNTED``) and never a zero.
 """
@@ -159,8 +159,10 @@ _ELEMENTWISE = """abs acos acosh add addcdiv addcmul addr angle asin asinh atan 
     isinf isfinite isin __and__ __or__ __xor__ _thnn_fused_lstm_cell _thnn_fused_gru_cell"""
 _REDUCTIONS = """all amax amin aminmax any argmax argmin argsort count_nonzero cummax cummin kthvalue logsumexp max mean
     median min mode nanmean nansum prod sort std std_mean sum topk trace var var_mean"""
-_MOVES = """adjoint alias as_strided bernoulli block_diag broadcast_tensors broadcast_to bucketize cartesian_prod
-    channel_shuffle clone _pack_padded_sequence _pad_packed_sequence
+_MOVES = """adjoint alias arange as_strided bernoulli block_diag broadcast_tensors broadcast_to bucketize cartesian_prod
+    channel_shuffle chunk clone contiguous copy detach empty expand flatten full_like gather index narrow new_empty
+    new_full new_zeros nonzero ones permute reshape roll select slice split split_with_sizes stack t to transpose
+    type_as unbind view zeros zeros_like _pack_padded_sequence _pad_packed_sequence
     col2im column_stack concat concatenate constant_pad_nd cat diag diag_embed diagonal diff dstack embedding
     embedding_bag empty_like expand_as eye fill flip fliplr flipud full
     hsplit hstack vsplit vstack im2col index_add index_copy index_fill index_put index_select is_nonzero item lift_fresh

@@ -32,7 +32,7 @@ from nas_moo.objectives.flop_tally import Tally, innermost
 _OUTSIDE = "Global"  # what FlopCounterMode calls all of it
 # PyTorch's names below its own layers: what the operators of ``FREE`` and those that only move data consist of.
 _BELOW = """_adaptive_avg_pool2d _adaptive_avg_pool3d _batch_norm_no_update _batch_norm_with_update
-    _embedding_bag _fused_rms_norm _local_scalar_dense _log_softmax _native_batch_norm_legit
+    _embedding_bag _embedding_bag_forward_only _fused_rms_norm _local_scalar_dense _log_softmax _native_batch_norm_legit
     _native_batch_norm_legit_no_training _pdist_forward _prelu_kernel _reshape_alias _safe_softmax _softmax _to_copy
     _unsafe_index _unsafe_view _weight_norm_interface arange batch_norm_update_stats bernoulli clone contiguous copy
     cudnn_batch_norm detach empty empty_strided expand full_like gather grid_sampler_2d grid_sampler_3d index

@@ -7,13 +7,18 @@ operations and passes over attention, recurrent layers and convolutions with ``p
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nas_moo.objectives.flop_handles import FREE, HANDLES, UNCOUNTED
+from nas_moo.objectives.flop_handles import FREE, HANDLES, UNCOUNTED, Handle
 from nas_moo.objectives.flop_tally import Tally, innermost
+
+
+def _ran(operator: str, inputs: list[Any], outputs: list[Any]) -> Any:
+    return Counter({f"{_FREE}{operator}": 1})
 
 
 def tally_by_trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tally:
@@ -33,25 +38,27 @@ def tally_by_trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> Tally:
     from fvcore.nn import FlopCountAnalysis
 
     _return_every_value(model.module if isinstance(model, _WRAPPERS) else model)  # which fvcore unwraps
-    analysis = FlopCountAnalysis(model, inputs).clear_op_handles().set_op_handle(**HANDLES)
+    analysis = FlopCountAnalysis(model, inputs).clear_op_handles().set_op_handle(**HANDLES, **_FREE_HANDLES)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     counts = analysis.by_module_and_operator()
-    others = {name: analysis.unsupported_ops(name) for name in counts}
     unknown: dict[str, list[str]] = {}
     for name in counts:
         marked = [o.removeprefix(UNCOUNTED) for o in counts[name] if o.startswith(UNCOUNTED)]
-        for operator in (*(o for o in others[name] if o not in FREE), *marked):
+        for operator in (*analysis.unsupported_ops(name), *marked):
             unknown.setdefault(operator, []).append(name)
     return Tally(
         counts={
-            name: {o: int(n) for o, n in operators.items() if n and not o.startswith(UNCOUNTED)}
+            name: {o: int(n) for o, n in operators.items() if n and not o.startswith((UNCOUNTED, _FREE))}
             for name, operators in counts.items()
         },
-        free={o: int(n) for o, n in others[""].items() if o in FREE},
+        free={o.removeprefix(_FREE): int(n) for o, n in counts[""].items() if o.startswith(_FREE)},
         unknown={operator: innermost(modules) for operator, modules in unknown.items()},
     )
 
 
+# fvcore passes over some operators without a word (``relu``, ``dropout``), but not over those that have a handle.
+_FREE = "free: "
+_FREE_HANDLES: dict[str, Handle] = {o: functools.partial(_ran, o) for o in FREE}
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _LITERALS = ("prim::Constant", "prim::ListConstruct")
 

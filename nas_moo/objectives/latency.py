@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nas_moo.device import CONTENTION_LIMIT, fingerprint, measurement_key
 from nas_moo.errors import SpaceError, UserInputError
 from nas_moo.identity import MeasurementKey, is_same_key
+from nas_moo.lease import waiting
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.nvidia import GpuState, compute_processes, foreign, gpu_state
 from nas_moo.objectives.intervals import widened
@@ -173,7 +174,7 @@ class Latency:
             "preparation_s": prepared - started,
             "key": key.to_dict(),
             "gpu": [state.to_dict() for state in (gpu, gpu_after) if state is not None],
-            "other_processes": _others(self.key.uuid),
+            "other_processes": _others(self.device, self.key.uuid),
         }
         details["caveats"] = caveats(timing, details["other_processes"], gpu, gpu_after) + [CHANGED] * has_changed
         low, high = widened(timing.value, timing.low, timing.high, RUN_TO_RUN)
@@ -242,10 +243,10 @@ def caveats(timing: Timing, others: list[int] | None, *gpu: GpuState | None) -> 
     return [caveat for caveat, holds in found.items() if holds]
 
 
-def _others(uuid: str | None) -> list[int] | None:
-    """The processes of others that hold the GPU; None where that cannot be read."""
+def _others(device: torch.device, uuid: str | None) -> list[int] | None:
+    """The processes that hold the GPU and do not wait while we time on it; None where that cannot be read."""
     running = compute_processes(uuid)
-    return None if running is None else list(foreign(running, os.getpid()))
+    return None if running is None else list(foreign(running, os.getpid(), waiting(device)))
 
 
 def indexed(device: torch.device) -> torch.device:

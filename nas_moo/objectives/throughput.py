@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nas_moo.device import is_out_of_memory
 from nas_moo.errors import SpaceError, UserInputError
-from nas_moo.identity import is_same_key
 from nas_moo.measurement import Measurement, format_quantity
 from nas_moo.objectives.latency import Latency
 from nas_moo.objectives.modes import EAGER, GRAPH
@@ -82,14 +82,10 @@ class Throughput:
 
     def is_same(self, candidate: Candidate, known: Measurement) -> bool:
         """Whether a stored measurement is what ``measure`` would give."""
-        told = known.details.get("key")
-        key = self.latency.key_of(candidate).to_dict()
-        if told is not None and self.limit_ms is not None:  # the batch was found, not given
-            told = {**told, "batch": key["batch"]}
-        return is_same_key(told, key)
+        return self.latency.is_same(candidate, known)
 
     def measure(self, candidate: Candidate) -> Measurement:
-        """The time of a call over its examples, with its 95 % interval.
+        """The time of a call over its examples, with its 95 % interval; ``details["batch"]`` says how many they were.
 
         Raises:
             SpaceError: no batch keeps the limit, or what ``Latency`` raises.
@@ -100,8 +96,13 @@ class Throughput:
             best = self._climb(candidate, best)
         m, n = best.latency, best.batch
         details: dict[str, Any] = {
-            **m.details, "batch": n, "call_ms": m.value, "examples_per_second": 1e3 * n / m.value,
-        }  # fmt: skip
+            **m.details,
+            # Where a climb begins is a condition, which all models share; where it ended is a result of this one.
+            "key": self.latency.key_of(candidate).to_dict(),
+            "batch": n,
+            "call_ms": m.value,
+            "examples_per_second": 1e3 * n / m.value,
+        }
         return Measurement(m.value / n, self.unit, m.low / n, m.high / n, m.interval, m.n, self.method, details)
 
     def _climb(self, candidate: Candidate, first: _Tried) -> _Tried:
@@ -115,8 +116,10 @@ class Throughput:
         while best.batch < LARGEST_BATCH:
             try:
                 doubled = _Tried(2 * best.batch, self._latency(2 * best.batch).measure(candidate))
-            except (torch.OutOfMemoryError, MemoryError):
-                break
+            except Exception as error:
+                if is_out_of_memory(error):
+                    break
+                raise
             if doubled.latency.high > self.limit_ms or doubled.per_example > _WORTH * best.per_example:
                 break
             best = doubled

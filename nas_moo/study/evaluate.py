@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torch import nn
 
 from nas_moo.choose import limit_units
+from nas_moo.device import is_out_of_memory
 from nas_moo.errors import CorruptError, NasMooError, UserInputError
 from nas_moo.evaluation import EpochRecord, Outcome
 from nas_moo.genome import Architecture
@@ -280,6 +281,6 @@ def _step(record: TrialRecord, stage: str, what: str | None = None, *, trained: 
 
 def _failed(error: TrialError) -> Outcome:
     cause = error.__cause__
-    kind = "oom" if isinstance(cause, MemoryError) or "out of memory" in str(cause).lower() else error.step
+    kind = "oom" if is_out_of_memory(cause) else error.step
     reason = str(cause) if isinstance(cause, NasMooError) else f"{type(cause).__name__}: {cause}"
     return Outcome("failed", kind, reason, trained=error.trained)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nas_moo import device as device_module
-from nas_moo.device import Finding, fingerprint, resolve_device, timing_trust
+from nas_moo.device import Finding, fingerprint, is_out_of_memory, resolve_device, timing_trust
 from nas_moo.errors import UserInputError
 
 CPU = torch.device("cpu")
@@ -194,3 +194,29 @@ def test_a_machine_without_an_identity_has_no_digest(tmp_path, text):
     (tmp_path / "machine-id").write_text(text)
     assert device_module.host_digest(tmp_path / "machine-id") is None
     assert device_module.host_digest(tmp_path / "absent") is None
+
+
+def test_what_the_allocator_of_a_cpu_raises_is_out_of_memory():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**50)
+    assert is_out_of_memory(raised.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: not enough memory: you tried"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_each_way_in_which_memory_runs_out_is_known(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("shapes cannot be multiplied"), ValueError("memory_format")])
+def test_other_errors_are_not_of_memory(error):
+    assert not is_out_of_memory(error)

@@ -1,7 +1,9 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,8 @@ import torch
 from filelock import FileLock
 
 from nas_moo.errors import MachineError
-from nas_moo.lease import Lease, TimeLimitReachedError
+from nas_moo.lease import Lease, TimeLimitReachedError, waiting
+from nas_moo.objectives import latency
 
 CPU = torch.device("cpu")
 OTHER = """
@@ -22,6 +25,17 @@ with getattr(Lease(torch.device("cpu"), folder=Path(sys.argv[1])), sys.argv[2])(
     print("ready", flush=True)
     sys.stdin.read()
 """
+# What is imported late is imported while the user may still read it.
+AS_ANOTHER_USER = f"""
+import os, sys, torch
+from pathlib import Path
+from nas_moo.lease import Lease
+with Lease(torch.device("cpu"), folder=Path(sys.argv[4])).shared():
+    pass
+os.setgroups([])
+os.setgid(int(sys.argv[3]))
+os.setuid(int(sys.argv[3]))
+{OTHER}"""
 
 
 @pytest.fixture
@@ -182,6 +196,121 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MachineError, match="cannot be kept here"), Lease(CPU, folder=tmp_path / "file" / "x").alone():
         pass
+
+
+def test_who_waits_while_we_time_is_known_and_who_does_not_lease_is_not(lease, other, monkeypatch, tmp_path):
+    """On a GPU the driver counts those that wait among its users: they do not disturb, and others do."""
+    monkeypatch.setenv("NAS_MOO_LEASES", str(tmp_path / "leases"))
+    dead = other("shared")
+    dead.kill()
+    dead.wait()
+    with lease().alone():
+        waits = subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(lease().folder), "alone"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            until = time.monotonic() + 30
+            while not waiting(CPU) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert waiting(CPU) == (waits.pid,)
+            assert waiting(torch.device("mps", 0)) == ()
+            running = os.getpid(), waits.pid, 1
+            monkeypatch.setattr(latency, "compute_processes", lambda uuid: running)
+            assert latency._others(CPU, "uuid") == [1]
+        except BaseException:
+            waits.kill()
+            raise
+    assert waiting(CPU) == ()
+    assert latency._others(CPU, "uuid") == [waits.pid, 1], "we do not hold the device, so that it may train on it"
+    waits.communicate(b"", timeout=30)
+    assert [p.name.partition(".")[2].partition("-")[0] for p in lease().folder.glob("*.process")] == [str(os.getpid())]
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "fchmod"), reason="folders have no such mode")
+def test_a_folder_is_made_for_all_users_who_cannot_remove_what_is_another_s(tmp_path):
+    with Lease(CPU, folder=tmp_path / "new" / "leases").alone():
+        pass
+    assert mode_of(tmp_path / "new" / "leases") == 0o1777
+    assert {mode_of(path) for path in (tmp_path / "new" / "leases").iterdir()} == {0o666}
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o1777])
+def test_a_folder_that_was_there_keeps_its_mode_also_behind_a_link(tmp_path, monkeypatch, mode):
+    private = tmp_path / "private"
+    private.mkdir()
+    private.chmod(mode)
+    (tmp_path / "link").symlink_to(private)
+    for named in (private, tmp_path / "link"):
+        monkeypatch.setenv("NAS_MOO_LEASES", str(named))
+        with Lease(CPU).alone():
+            pass
+    assert mode_of(private) == mode
+
+
+def test_a_link_in_place_of_the_default_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("NAS_MOO_LEASES")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "nas-moo-leases").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MachineError, match="it is a symbolic link"), Lease(CPU).alone():
+        pass
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_no_link_in_the_folder_is_followed(lease, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    lease().folder.mkdir()
+    (lease().folder / f"{lease().key}.holder").symlink_to(victim)
+    (lease().folder / f"{lease().key}.1-0.member").symlink_to(victim)
+    with lease().alone(), pytest.raises(MachineError) as raised, lease(0.1).alone():
+        pass
+    assert raised.value.value == "process unknown"
+    assert victim.read_text() == "precious"
+    (lease().folder / f"{lease().key}.turn").unlink()
+    (lease().folder / f"{lease().key}.turn").symlink_to(victim)
+    with pytest.raises(MachineError, match="cannot be kept here"), lease().alone():
+        pass
+
+
+def test_a_pipe_in_place_of_the_holder_keeps_nobody_waiting(lease):
+    lease().folder.mkdir()
+    os.mkfifo(lease().folder / f"{lease().key}.holder")
+    with lease().alone(), pytest.raises(MachineError) as raised, lease(0.1).alone():
+        pass
+    assert raised.value.value == "process unknown"
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root runs processes of other users")
+def test_users_of_one_machine_share_the_leases():
+    """What one user's training left behind when it died, another's can neither remove nor be kept up by."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folder = Path(made) / "leases"
+        with Lease(CPU, folder=folder).alone():
+            pass
+
+        def start(how, user):
+            command = [sys.executable, "-c", AS_ANOTHER_USER, str(folder), how, str(user), str(Path(made) / how)]
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+        died = start("shared", 65001)
+        assert died.stdout.readline() == b"ready\n"
+        died.kill()
+        died.communicate()
+        (left,) = folder.glob("*.member")
+        second = start("alone", 65002)
+        assert second.stdout.readline() == b"ready\n"
+        assert left.exists()
+        with pytest.raises(MachineError) as raised, Lease(CPU, folder=folder, timeout_s=0.1).alone():
+            pass
+        assert raised.value.value == f"process {second.pid}"
+        second.communicate(b"")
+        assert second.returncode == 0
 
 
 def test_processes_of_two_containers_may_have_the_same_id(tmp_path):

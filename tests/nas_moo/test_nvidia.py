@@ -105,7 +105,8 @@ def test_without_a_library_or_a_gpu_nothing_is_told(monkeypatch, gpu):
         ((7, 8, 9), {8}, (9,)),
         ((1008,), set(), ()),  # in a container: it is us
         ((1008, 1009), set(), (1009,)),
+        ((1008, 1009, 1010), (7,), (1010,)),  # the friend is in another container, and is its process 7
     ],
 )
 def test_foreign_processes_are_those_that_are_neither_this_one_nor_friends(processes, friends, others):
-    assert nvidia.foreign(processes, 7, frozenset(friends)) == others
+    assert nvidia.foreign(processes, 7, friends) == others

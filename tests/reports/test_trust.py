@@ -191,6 +191,8 @@ def test_a_throughput_s_blocks_are_of_whole_calls():
     found = trust_numbers.gather(timed(batch, objective=objective), "throughput")
     assert found.models["blocks"][0] == pytest.approx((0.0, 0.1))
     assert found.models["p95"][0] == pytest.approx(0.25)
+    found = timed(*(timing(0.1, call_ms=0.1 * n, batch=n) for n in (8, 64)), objective=objective)
+    assert dict(trust.section(found).tables[-1].rows)["batch"] == "8 to 64"
 
 
 def test_conditions_are_stated_with_what_the_gpu_said():

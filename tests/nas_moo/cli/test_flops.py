@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 
 import pytest
 
@@ -38,6 +39,26 @@ class Branch(nn.Module):
 class Distances(nn.Module):
     def forward(self, x):
         return torch.cdist(x @ x.T, x @ x.T)
+
+
+class Keyed(nn.Module):
+    def forward(self, x):
+        return x["a"]
+
+
+class Warns(nn.Module):
+    def forward(self, x):
+        import warnings
+        warnings.warn("mine")
+        return x @ x.T
+
+
+def compiled():
+    return torch.compile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+
+
+def partly_compiled():
+    return nn.Sequential(torch.compile(nn.Linear(4, 4)), nn.ReLU())
 
 
 ready = nn.Linear(4, 4)
@@ -97,6 +118,27 @@ def test_the_same_as_text(networks, run):
     assert "counts the same" in out
     assert "Not counted: nothing" in out
     assert [line.split()[:3] for line in out.splitlines() if "Conv2d" in line] == [["0", "Conv2d", "768"]]
+    assert "by convention: flatten × 1, relu × 1\n" in out
+
+
+@pytest.mark.parametrize("name", ["compiled", "partly_compiled"])
+def test_a_compiled_network_shows_the_classes_of_its_original(networks, run, name):
+    code, out, _ = run("flops", "--module", f"networks.py:{name}", "--input", "2,4")
+    assert code == 0
+    assert "OptimizedModule" not in out
+    assert [line.split()[1] for line in out.splitlines() if "Linear" in line] == ["Linear"]
+    assert "the network  Sequential" in out
+
+
+def test_a_forward_that_fails_is_told_without_warnings_and_one_that_works_with_them(networks, run):
+    for name, code in (("Keyed", 2), ("Warns", 0)):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found, _, err = run("flops", "--module", f"networks.py:{name}", "--input", "2,4")
+        assert found == code
+        assert ("forward failed (TypeError" in err) == bool(code)
+        assert ("mine" in [str(w.message) for w in told]) == (not code)
+        assert code == 0 or not told
 
 
 @pytest.mark.parametrize(

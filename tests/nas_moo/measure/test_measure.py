@@ -108,13 +108,20 @@ def test_models_whose_reference_never_stays_are_marked(front, timed):
     assert all("contended" in line["caveats"] for line in lines)
 
 
-def test_a_model_that_fails_costs_its_own_line(front, timed, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4503599627370496 bytes."),
+    ],
+)
+def test_a_model_that_fails_costs_its_own_line(front, timed, monkeypatch, error):
     measure, freed = Latency.measure, []
     victim = front.finalists[1].architecture.network_digest
 
     def fail(self, candidate):
         if candidate.architecture.network_digest == victim:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            raise error
         return measure(self, candidate)
 
     monkeypatch.setattr(Latency, "measure", fail)
@@ -158,6 +165,33 @@ def test_a_network_that_cannot_be_captured_is_timed_eagerly_and_says_so(front, t
     assert "in place of latency: it cannot be captured" in summary(line)
 
 
+@pytest.mark.parametrize("works", [1, 2])
+def test_rounds_of_a_capture_that_worked_at_first_are_no_part_of_an_eager_latency(front, timed, monkeypatch, works):
+    import dataclasses
+
+    from nas_moo.objectives.latency import MODES
+
+    measure, asked = Latency.measure, []
+    victim = front.finalists[0].architecture.network_digest
+
+    def fail(self, candidate):
+        if candidate.architecture.network_digest == victim:
+            asked.append(self.mode.name)
+            if self.mode.name == "latency" and len(asked) > works:
+                raise ModeError("it cannot be captured (a sync)", value="Net", do="Mend it.")
+        return measure(self, candidate)
+
+    monkeypatch.setitem(MODES, "latency", dataclasses.replace(MODES["latency"], devices=("cpu",)))
+    monkeypatch.setattr(Latency, "measure", fail)
+    monkeypatch.setattr(Session, "latencies", lambda self: (self.latency("latency"),))
+    lines = list(run(front, Session(CPU)))[1:]
+    assert asked == ["latency"] * (works + 1) + ["latency_eager"] * 3
+    assert [line["mode"] for line in lines] == ["latency_eager", "latency", "latency"]
+    assert [len(line["rounds"]) for line in lines] == [3, 3, 3]
+    assert lines[0]["key"]["mode"] == "latency_eager"
+    assert lines[0]["instead_of_asked"] == "it cannot be captured (a sync)"
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
@@ -192,6 +226,35 @@ def test_what_is_no_front_is_refused(tmp_path):
         (tmp_path / "front.json").write_text(text)
         with pytest.raises(CorruptError):
             read_front(tmp_path / "front.json")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda d: d["models"][0].pop("network_digest"), "KeyError: 'network_digest'"),
+        (lambda d: d["models"][0].pop("architecture"), "KeyError: 'architecture'"),
+        (lambda d: d["models"][0].pop("id"), "KeyError: 'id'"),
+        (lambda d: d.update(models="all"), "TypeError"),
+        (lambda d: d["models"].append(None), "TypeError"),
+        (lambda d: d["models"][0].update(architecture=3), "TypeError"),
+        (lambda d: d.update(n_classes="x"), "ValueError"),
+        (lambda d: d.update(n_classes=None), "TypeError"),
+        (lambda d: d.update(input_shape="wide"), "ValueError"),
+        (lambda d: d.update(input_shape=4), "TypeError"),
+    ],
+)
+def test_a_front_with_a_part_missing_or_of_another_kind_is_told(document, tiny, capsys, wrong, told):
+    wrong(document)
+    (tiny / "front.json").write_text(json.dumps(document))
+    assert main(["front.json", "--out", "out.jsonl"]) == 3
+    (what, _) = capsys.readouterr().err.splitlines()
+    assert told in what
+    assert "front.json" in what
+
+
+def test_a_folder_in_place_of_a_front_is_told(tiny, capsys):
+    assert main([".", "--out", "out.jsonl"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def rounds(*values, drift=0.0, caveats=()):

@@ -90,6 +90,15 @@ def test_operators_that_count_nothing_are_told():
     assert counted.uncounted == ()
 
 
+def test_also_those_of_them_that_fvcore_passes_over_without_a_word():
+    layers = [nn.ReLU(), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten(), nn.Sigmoid()]
+    counted = count_flops(nn.Sequential(nn.Linear(4, 4), *layers), torch.zeros(1, 4))
+    told = ("relu", "relu_", "dropout", "flatten", "sigmoid")
+    assert counted.free == {f"aten::{name}": 1 for name in told}
+    assert counted.by_operator == {"linear": 16}
+    assert counted.by_module == {"": 16, "0": 16, **{str(i): 0 for i in range(1, 6)}}
+
+
 def test_an_unknown_operator_can_be_allowed_and_is_named():
     with pytest.raises(UncountedOperatorError, match="--allow-uncounted"):
         count_flops(distances(), torch.zeros(3, 4))

@@ -35,6 +35,8 @@ def with_lstm(function, *sizes):
     return model
 
 
+bag = Function(lambda m, x: m.bag(x.long()))
+bag.bag = nn.EmbeddingBag(9, 4)
 TOKENS, IMAGE = (2, 7, 16), (1, 6, 9, 8)
 BY_HAND = {
     "linear": (nn.Linear(16, 4), TOKENS, 2 * 7 * 16 * 4),
@@ -63,6 +65,7 @@ BY_HAND = {
     ),
     "a tensor without a device": (Function(lambda m, x: x @ torch.ones(16, 3)), TOKENS, 2 * 7 * 16 * 3),
     "what is thrown away": (Function(lambda m, x: (x @ m.w, x)[1], w=(16, 3)), TOKENS, 2 * 7 * 16 * 3),
+    "a bag of embeddings": (bag, (2, 7), 0),
     "elements": (nn.Sequential(nn.BatchNorm2d(6), nn.GELU(), nn.AvgPool2d(2), nn.Upsample(scale_factor=2)), IMAGE, 0),
 }  # fmt: skip
 

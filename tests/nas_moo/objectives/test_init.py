@@ -133,3 +133,11 @@ def test_an_objective_imports_only_what_it_needs(name, absent):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["latency", "latency_eager", "throughput", "throughput@2ms", "memory"])
+def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for device in ("cuda", "cuda:0"):
+        with pytest.raises(UserInputError, match="PyTorch sees no CUDA devices here"):
+            load_objective(name, device=device)

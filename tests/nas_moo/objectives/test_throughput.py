@@ -17,11 +17,11 @@ class Batched(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.seen, self.most = [0], 10**6
+        self.seen, self.most, self.error = [0], 10**6, torch.OutOfMemoryError("CUDA out of memory")
 
     def forward(self, x):
         if len(x) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         self.seen[:] = [len(x)]
         return x
 
@@ -68,10 +68,24 @@ def test_the_best_batch_within_a_limit_is_found(limit, batch):
     assert "best batch within" in objective.method
 
 
-def test_a_batch_that_does_not_fit_ends_the_climb():
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4503599627370496 bytes."),
+    ],
+)
+def test_a_batch_that_does_not_fit_ends_the_climb(error):
     net = Batched()
-    net.most = 8
+    net.most, net.error = 8, error
     assert measured(net, limit_ms=100.0)[0].details["batch"] == 8
+
+
+def test_a_larger_batch_that_fails_for_another_reason_fails_the_measurement():
+    net = Batched()
+    net.most, net.error = 8, RuntimeError("only up to 8 examples")
+    with pytest.raises(RuntimeError, match="only up to 8"):
+        measured(net, limit_ms=100.0)
 
 
 def test_a_network_too_slow_for_any_batch_is_told():
@@ -101,7 +115,10 @@ def test_what_is_known_is_the_same_under_its_key():
     assert objective.is_same(candidate, known)
     assert not Throughput(CPU, batch=8, timer=BatchTimer(net)).is_same(candidate, known)
     climbing = Throughput(CPU, limit_ms=9.0, timer=BatchTimer(net))
-    assert climbing.is_same(candidate, climbing.measure(candidate))
+    found = climbing.measure(candidate)
+    assert found.details["batch"] > 1
+    assert found.details["key"] == climbing.latency.key_of(candidate).to_dict()
+    assert climbing.is_same(candidate, found)
     assert not climbing.is_same(candidate, dataclasses.replace(known, details={}))
     assert climbing.conditions != Throughput(CPU, limit_ms=8.0).conditions
 

@@ -12,6 +12,7 @@ import torch
 
 import nas_moo
 from nas_moo.errors import MachineError, SpaceError, StudyMismatchError
+from nas_moo.measurement import Measurement
 from nas_moo.objectives import latency as latency_module
 from nas_moo.objectives import load_objective
 from nas_moo.objectives.reference import Drift, Reference
@@ -40,6 +41,16 @@ class Large(Tiny):
             def refuse(module, arguments):
                 raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {architecture['width_0']} GiB")
             network.register_forward_pre_hook(refuse)
+        return network
+
+
+class Huge(Tiny):
+    """Its deepest networks do not fit into any host."""
+
+    def build(self, architecture, input_shape, n_classes):
+        network = super().build(architecture, input_shape, n_classes)
+        if architecture["depth"] == 2:
+            network.register_forward_pre_hook(lambda module, arguments: torch.empty(2**50) and None)
         return network
 
 
@@ -317,6 +328,25 @@ def test_a_front_from_two_keys_is_refused(searched):
     assert "uuid" in str(raised.value.value)
 
 
+def test_models_with_best_batches_of_their_own_make_one_front(searched, monkeypatch):
+    """What batch is best within a limit is a result of the model, and no condition in which two models differ."""
+
+    def told(self, candidate):
+        best, n = candidate.architecture["width_0"], self.batch
+        value = 1.0 + 0.1 * n if n <= best else (1.0 + 0.1 * best) * n / best
+        details = {"key": self.key_of(candidate).to_dict(), "within": [value, value]}
+        return Measurement(value, self.unit, value, value, "none", 1, self.method, details)
+
+    monkeypatch.setattr(latency_module.Latency, "measure", told)
+    networks = [{"depth": 1, "learning_rate": 0.1, "width_0": width} for width in (2, 8)]
+    searched(objectives=("error", "throughput@9ms"), trials=2, seed_architectures=networks, epochs=1)
+    result = nas_moo.load_study("Tiny-blobs")
+    rows = result.measurements[result.measurements["objective"] == "throughput"]
+    assert {d["batch"] for d in rows["details"]} == {2, 8}
+    assert len(result.front())
+    assert result.choose(max={"throughput": "10ms"}).feasible
+
+
 def test_a_network_without_memory_fails_its_trial_frees_it_and_the_next_one_runs(searched, faulty, monkeypatch):
     freed = []
     monkeypatch.setattr("nas_moo.study.worker.free_memory", freed.append)
@@ -329,6 +359,15 @@ def test_a_network_without_memory_fails_its_trial_frees_it_and_the_next_one_runs
     complete = result.trials[result.trials["state"] == "complete"]
     assert len(complete) == 4
     assert failed["number"].min() < complete["number"].max()
+
+
+@pytest.mark.parametrize("objectives", [("error", "params"), ("error", "memory")])
+def test_a_network_that_does_not_fit_into_the_host_fails_as_one_without_memory(searched, faulty, objectives):
+    deep = {"depth": 2, "learning_rate": 0.1, "width_0": 2, "width_1": 2}
+    result = searched(space=f"{faulty}:Huge", objectives=objectives, trials=1, epochs=1, seed_architectures=[deep])
+    first = result.trials.iloc[0]
+    assert (first["state"], first["kind"]) == ("failed", "oom")
+    assert "can't allocate memory" in first["reason"]
 
 
 def test_memory_is_given_back_to_the_gpu(monkeypatch):
