@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
 
+from nas_moo.device import is_out_of_memory
 from nas_moo.errors import SpaceError, UserInputError
 
 Call: TypeAlias = Callable[[int], object]
@@ -91,7 +92,7 @@ def _graph(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call
     except RuntimeError as error:  # what a capture forbids is told as one: a wait for the GPU, a copy to the host
         torch.cuda.synchronize(device)
         cause = _first_cause(error, handled)
-        if isinstance(cause, torch.OutOfMemoryError):
+        if is_out_of_memory(cause):
             raise cause from None
         raise ModeError(
             f"this network cannot be captured as a CUDA graph ({_first_line(cause)})",
@@ -163,9 +164,9 @@ def _compiled(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> C
     compiled = torch.compile(model, dynamic=False)
     try:
         found = compiled(inputs[0].clone())
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise ModeError(
             f"torch.compile fails on this network ({type(error).__name__}: {_first_line(error)})",
             value=type(model).__name__,

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from nas_moo.device import is_out_of_memory
 from nas_moo.errors import UserInputError
 from nas_moo.objectives.modes import Call, Mode, ModeError, output_of, require_same
 from nas_moo.objectives.tf32 import tf32
@@ -145,9 +146,9 @@ def _trt(stack: ExitStack, model: nn.Module, inputs: Sequence[Tensor]) -> Call:
                 **_float16(compiler),
             )
         found = engine(inputs[0].clone())
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise ModeError(
             f"TensorRT cannot build this network ({type(error).__name__}: {str(error).strip()[:200]})",
             value=type(model).__name__,
