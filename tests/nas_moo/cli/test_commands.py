@@ -104,6 +104,7 @@ def test_a_search_with_a_pruner(studied, run, document, search):
 
 def test_status_says_what_the_controls_came_to(studied, run, document, search, monkeypatch):
     from nas_moo.pruners import Verdict
+    from nas_moo.pruners.halving import HalvingRule
     from nas_moo.pruners.rank import RankRule
 
     verdict = Verdict(True, "because", {"epoch": 1.0, "last_error": 0.5, "rival": 0, "rival_error": 0.1})
@@ -120,6 +121,11 @@ def test_status_says_what_the_controls_came_to(studied, run, document, search, m
     _, _, err = run(*search, *told[:-1], "4", "--control-share", "0")
     assert "pruned" in err
     assert run("status", "controlled")[0] == 0
+    monkeypatch.setattr(HalvingRule, "decide", lambda *_: verdict)
+    assert run(*search, *told[:3], "halving", *told[4:-1], "5", "--control-share", "1")[0] == 0
+    arm = document("status", "controlled")["pruning"]
+    assert (arm["pruner"], arm["controls"], arm["other_controls"]) == ("halving", 1, 2)
+    assert "(by halving, which decided last; 2 more by other pruners)" in run("status", "controlled")[1]
 
 
 def test_studies(studied, run, document):
