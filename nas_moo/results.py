@@ -164,7 +164,9 @@ class StudyResult:
         return dict(zip(rows["number"].astype(int), values, strict=True))
 
     def find(self, model: str) -> pd.Series:
-        """The row of the model whose id or digest begins with ``model``; a complete trial before others.
+        """The row of the model whose id or digest begins with ``model``: its complete trial, else the last one.
+
+        A duplicate says nothing of the model, so that comes last.
 
         Raises:
             UnknownNameError: no trial has it.
@@ -178,7 +180,8 @@ class StudyResult:
             raise UserInputError(
                 "several models begin with this", value=model, do=f"One of: {', '.join(rows['id'].unique())}."
             )
-        return rows.sort_values("state", key=lambda s: s != "complete", kind="stable").iloc[0]
+        worth = rows["state"].map({"complete": 2, "duplicate": 0}).fillna(1)
+        return rows.assign(worth=worth).sort_values(["worth", "number"]).drop(columns="worth").iloc[-1]
 
     def model(self, id: str) -> Any:  # noqa: A002
         """The trained ``nn.Module`` of a model on the front, in evaluation mode, on the CPU."""

@@ -222,8 +222,7 @@ def words(pruning: Pruning) -> tuple[str, ...]:
 def _saved(account: Account, pruners: tuple[str, ...]) -> str:
     run_or_not = counted(account.epochs + account.saved, "epoch")
     told = (
-        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}"
-        f"{_times(account)}. "
+        f"The pruner {' and '.join(pruners)} stopped {account.stopped:,} of {counted(account.trainings, 'training')}. "
         f"{account.saved:,} of {run_or_not} {_were(account.saved)} not run ({100 * account.share:.0f} %)"
     )
     if account.seconds > 0:
@@ -234,10 +233,11 @@ def _saved(account: Account, pruners: tuple[str, ...]) -> str:
             f" {account.outbid:,} more {_were(account.outbid)} outbid: a new architecture promised more for each epoch "
             "that was left."
         )
+    if account.decisions > account.stopped + account.outbid:
+        told += f" Some were given up several times: that took {account.decisions:,} decisions."
     if account.thawed:
         told += (
-            f" {account.thawed:,} of these went on later, from the checkpoint; what has not come to an end waits for "
-            "its turn."
+            f" {account.thawed:,} went on later, from the checkpoint; what has not come to an end waits for its turn."
         )
     if account.controls:
         told += (
@@ -245,12 +245,6 @@ def _saved(account: Account, pruners: tuple[str, ...]) -> str:
             f"the others are worth; that took {counted(account.spent, 'epoch')}."
         )
     return told
-
-
-def _times(account: Account) -> str:
-    """How many decisions that took, where trainings met several."""
-    again = account.decisions > account.stopped + account.outbid
-    return f", some of them several times ({account.decisions:,} decisions)" if again else ""
 
 
 def _were(count: int) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nas_moo.cli.options import Commands, add_study, load, print_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def add(commands: Commands) -> None:
@@ -26,6 +30,8 @@ def run(parsed: argparse.Namespace) -> int:
     genes = {c.removeprefix("gene_"): row[c] for c in row.index if c.startswith("gene_") and row[c] is not None}
     measured = result.measurements[result.measurements["number"] == row["number"]]
     curve = result.epochs[result.epochs["number"] == row["number"]]
+    decided = result.prunings[result.prunings["number"] == row["number"]].astype(object)  # whole numbers stay whole
+    decision = None if decided.empty else decided.where(decided.notna(), None).iloc[0]
     if parsed.json:
         print_json(
             {
@@ -35,6 +41,7 @@ def run(parsed: argparse.Namespace) -> int:
                 "measurements": measured.drop(columns=["number", "id"]).to_dict(orient="records"),
                 "curve": curve.drop(columns=["number", "id"]).to_dict(orient="records"),
                 "seconds": row["seconds"],
+                "pruning": None if decision is None else decision.drop(["number", "id"]).to_dict(),
                 "continues": None if row.isna()["continues"] else row["continues"],
             }
         )
@@ -58,4 +65,23 @@ def run(parsed: argparse.Namespace) -> int:
     if not curve.empty:
         errors = ", ".join(f"{e:.4g}" for e in curve["error"])
         print(f"\nCurve over {counted(len(curve), 'epoch')}\n  {errors}")
+    if decision is not None:
+        _print_decision(decision, next(o.unit for o in result.objectives if o.stage == "trained"))
     return 0
+
+
+def _print_decision(decision: pd.Series, unit: str) -> None:
+    """What the pruner, or the sampler, knew when it wanted to stop the training."""
+    from nas_moo.measurement import counted, format_quantity
+
+    what = "overruled" if decision["control"] else "outbid" if decision["outbid"] else "stopped"
+    after = counted(int(decision["epoch"]), "epoch")
+    print(f"\nPruning: {what} after {after} by {decision['pruner']}, from {counted(decision['finished'], 'trial')}")
+    print(f"  {decision['reason']}")
+    told = {"error then": "last_error", "predicted end": "predicted", "possible end": "bound", "threshold": "threshold"}
+    for label, column in told.items():
+        if decision.notna()[column]:
+            print(f"  {label:<16} {format_quantity(decision[column], unit, 4)}")
+    if decision.notna()["rival"]:
+        error = format_quantity(decision["rival_error"], unit, 4)
+        print(f"  {'rival':<16} trial {decision['rival']} with {error}, at costs no higher")

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from nas_moo.evaluation import Outcome
@@ -63,8 +64,11 @@ def mark_interrupted(study: StoredStudy) -> list[FrozenTrial]:
         if trial.state != TrialState.RUNNING or _is_alive(trial, alive):
             continue
         outcome = Outcome("interrupted", "died", "its worker died", trained=False)
-        study.storage.optuna.set_trial_user_attr(trial._trial_id, "outcome", vars(outcome))
-        study.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)  # another worker may have
+        try:
+            study.storage.optuna.set_trial_user_attr(trial._trial_id, "outcome", vars(outcome))
+            study.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        except UpdateFinishedTrialError:  # another worker was faster, also than the look at whether one was
+            continue
         dead.append(trial)
     return dead
 

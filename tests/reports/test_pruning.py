@@ -45,7 +45,8 @@ def test_a_training_that_is_stopped_three_times_is_one_of_the_trainings(again, n
     assert found.account.trainings == numbers.account.trainings
     assert found.given_up["number"].tolist() == [41]
     saved = pruning.words(found)[0]
-    assert f"stopped 1 of {found.account.trainings} trainings, some of them several times (3 decisions)." in saved
+    assert f"stopped 1 of {found.account.trainings} trainings." in saved
+    assert "Some were given up several times: that took 3 decisions." in saved
     assert "several times" not in pruning.words(numbers)[0]
     shown = pruning_pictures.cuts(again, found)
     assert shown.lines.loc[shown.lines["kind"] == "pruned", "number"].unique().tolist() == [41]

@@ -104,6 +104,7 @@ def test_a_search_with_a_pruner(studied, run, document, search):
 
 def test_status_says_what_the_controls_came_to(studied, run, document, search, monkeypatch):
     from nas_moo.pruners import Verdict
+    from nas_moo.pruners.halving import HalvingRule
     from nas_moo.pruners.rank import RankRule
 
     verdict = Verdict(True, "because", {"epoch": 1.0, "last_error": 0.5, "rival": 0, "rival_error": 0.1})
@@ -120,6 +121,11 @@ def test_status_says_what_the_controls_came_to(studied, run, document, search, m
     _, _, err = run(*search, *told[:-1], "4", "--control-share", "0")
     assert "pruned" in err
     assert run("status", "controlled")[0] == 0
+    monkeypatch.setattr(HalvingRule, "decide", lambda *_: verdict)
+    assert run(*search, *told[:3], "halving", *told[4:-1], "5", "--control-share", "1")[0] == 0
+    arm = document("status", "controlled")["pruning"]
+    assert (arm["pruner"], arm["controls"], arm["other_controls"]) == ("halving", 1, 2)
+    assert "(by halving, which decided last; 2 more by other pruners)" in run("status", "controlled")[1]
 
 
 def test_studies(studied, run, document):
@@ -157,6 +163,38 @@ def test_show(studied, run, document):
     told = document("show", STUDY, "--model", model)
     assert {m["objective"] for m in told["measurements"]} == {"error", "params"}
     assert len(told["curve"]) == 1
+
+
+def test_show_tells_of_a_model_that_was_stopped_twice_where_it_stands(studied, run, document, search, monkeypatch):
+    """Also what the decision stood on; of a study without decisions there is none to tell."""
+    from nas_moo.pruners import Verdict
+    from nas_moo.pruners.rank import RankRule
+
+    evidence = {"last_error": 0.5, "rival": 0, "rival_error": 0.1, "bound": 0.2}
+    for after, trials in ((1, 3), (2, 4)):  # the second time it is let go on for one epoch
+
+        def decide(self, curve, *_, after=after):
+            return Verdict(bool(len(self.finished)) and len(curve) == after, "because", evidence)
+
+        monkeypatch.setattr(RankRule, "decide", decide)
+        told = ("--study", "twice", "--pruner", "rank", "--epochs", "3", "--control-share", "0")
+        assert run(*search, *told, "--trials", str(trials))[0] == 0
+    prunings = nas_moo.load_study("twice").prunings
+    model = prunings["id"].value_counts().index[0]
+    last = prunings[prunings["id"] == model].iloc[-1]
+    assert (prunings["id"] == model).sum() == 2
+    code, out, _ = run("show", "twice", "--model", model)
+    assert (code, f"trial {last['number']}, pruned" in out) == (0, True)
+    assert "Pruning: stopped after 2 epochs by rank" in out
+    assert "  because\n" in out
+    assert "possible end     20 %" in out
+    assert "trial 0 with 10 %, at costs no higher" in out
+    shown = document("show", "twice", "--model", model)
+    wanted = {"pruner": "rank", "epoch": 2, "bound": 0.2, "predicted": None, "rival": 0, "rival_error": 0.1}
+    assert {name: shown["pruning"][name] for name in wanted} == wanted
+    assert shown["number"] == last["number"]
+    whole = document("show", STUDY, "--model", document("choose", STUDY)["id"])
+    assert whole["pruning"] is None
 
 
 def test_report(studied, run, document):

@@ -70,7 +70,8 @@ def test_pruning_is_retold_as_the_replay_counted_it(pruned):
     counted, report = trace.pruning, hindsight.controls(study)
     assert len(hindsight.pruned_for_good(study)) == len(counted.pruned) > 0
     assert study.prunings["control"].sum() == counted.report.nondominated.n > 0
-    assert report.to_dict() == counted.report.to_dict()
+    assert (str(report.asked), report.others) == ("front (quantile 0.1)", 0)
+    assert report.to_dict().items() >= counted.report.to_dict().items()
     went_on = study.trials[study.trials["continues"].notna()]
     assert len(went_on) == counted.thawed
     for _, trial in went_on.iterrows():

@@ -2,8 +2,13 @@
 
 import os
 import signal
+import socket
 import time
 from datetime import UTC, datetime, timedelta
+
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 import nas_moo
 from nas_moo.study.liveness import live_workers, mark_interrupted, worker_lock
@@ -96,6 +101,30 @@ def test_a_worker_is_alive_while_it_holds_its_lock(searched):
         assert live_workers(study) == [name]
         assert str(os.getpid()) in name
     assert live_workers(study) == []
+
+
+@pytest.mark.parametrize("write", ["set_trial_user_attr", "set_trial_state_values"])
+def test_two_workers_may_end_the_same_dead_trial(searched, monkeypatch, write):
+    """The other one is faster, once before the first write and once between both."""
+    name = searched(trials=1).name
+    study = Storage().open(name)
+    dead = [study.optuna.ask() for _ in range(2)]
+    for trial in dead:
+        trial.set_user_attr("worker", f"{socket.gethostname()}-1-abcdef")
+        trial.set_user_attr("started", datetime.now(UTC).isoformat())
+    storage = study.storage.optuna if write == "set_trial_user_attr" else study.optuna._storage
+    real = getattr(storage, write)
+
+    def ended_by_another(trial_id, *arguments, **more):
+        if trial_id == dead[0]._trial_id:
+            monkeypatch.setattr(storage, write, real)
+            study.optuna.tell(dead[0].number, state=TrialState.FAIL)
+            raise UpdateFinishedTrialError
+        return real(trial_id, *arguments, **more)
+
+    monkeypatch.setattr(storage, write, ended_by_another)
+    assert [t.number for t in mark_interrupted(study)] == [dead[1].number]
+    assert all(t.state == TrialState.FAIL for t in study.trials()[-2:])
 
 
 def test_a_lost_machine_blocks_nothing_for_longer_than_an_hour(searched):
