@@ -18,6 +18,8 @@ from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess, Prediction
 
 BASE = 0.9  # of the lowest error: surrogates see the logarithm of what lies above it
 FEWEST = 10  # complete trainings with a curve
+MOST_PRUNED = 500  # whose ends are predicted: the last
+FITS_PER_DOUBLING = 100  # how often the hyperparameters are improved while the complete trainings double
 _FIRST_FITS = 5  # in a row, since one fit moves the hyperparameters little
 
 
@@ -56,7 +58,7 @@ class Trainings:
         self.known = list[Training]()
         self._pruned = dict[bytes, int]()  # places by the genes
         self._models = dict[int, GaussianProcess]()
-        self._fitted_to = dict[int, int]()  # complete trainings, by the length of the curve
+        self._fitted_to, self._learned_at = dict[int, int](), dict[int, int]()  # complete ones, by the curve's length
 
     def learn(self, training: Training) -> bool:
         """Take one in; False where it goes on with one that was pruned, and replaces it."""
@@ -78,12 +80,10 @@ class Trainings:
 
     def endings(self) -> Prediction:
         """Of all, in the order they were learned, as ``log_above``: known (``std`` 0), predicted, or NaN."""
-        errors, mean, std = self.errors, np.full(len(self.known), np.nan), np.zeros(len(self.known))
-        for place, training in enumerate(self.known):
-            if training.error is not None:
-                mean[place] = log_above(np.array([training.error]), errors)[0]
+        mean, std = np.full(len(self.known), np.nan), np.zeros(len(self.known))
+        mean[[t.error is not None for t in self.known]] = log_above(self.errors, self.errors)
         by_length: dict[int, list[int]] = {}
-        for place in self._pruned.values():
+        for place in list(self._pruned.values())[-MOST_PRUNED:]:
             by_length.setdefault(len(self.known[place].curve), []).append(place)
         for places in by_length.values():
             ending = self.ending([self.known[p] for p in places])
@@ -112,8 +112,10 @@ class Trainings:
             costs = np.array([t.costs for t in whole]).reshape(len(whole), self._n_costs)
             inputs, where = np.column_stack([costs, log_above(at, at)]), np.array([t.point for t in whole])
             target = log_above(np.array([t.curve[-1] for t in whole]), self.errors)
+            learn = FITS_PER_DOUBLING * (complete - self._learned_at.get(points, 0)) >= complete
+            self._learned_at[points] = complete if learn else self._learned_at[points]
             for _ in range(_FIRST_FITS if first else 1):
-                model.fit(where, inputs, target, learn=True)
+                model.fit(where, inputs, target, learn=learn)
         return model
 
 

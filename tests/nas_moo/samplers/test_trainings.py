@@ -5,6 +5,7 @@ import pytest
 
 from nas_moo.genes import Categorical, Integer
 from nas_moo.genome import Genome
+from nas_moo.samplers import trainings
 from nas_moo.samplers.codes import Codes
 from nas_moo.samplers.trainings import BASE, FEWEST, Training, Trainings, base, log_above
 
@@ -103,3 +104,15 @@ def test_errors_of_any_sign_have_a_logarithm_above_their_base():
         assert np.isfinite(below)
         assert below < told.min()
     assert base(np.array([0.1, 0.2])) == pytest.approx(BASE * 0.1)
+
+
+def test_the_ends_of_the_last_that_were_pruned_are_predicted(monkeypatch):
+    monkeypatch.setattr(trainings, "MOST_PRUNED", 2)
+    world = World()
+    known = world.trainings(FEWEST)
+    while len(known.errors) < FEWEST:
+        known.learn(world.training()[0])
+    n = len(known.known)
+    for _ in range(3):
+        assert known.learn(world.training(points=1)[0])
+    assert np.isfinite(known.endings().mean[n:]).tolist() == [False, True, True]
