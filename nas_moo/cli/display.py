@@ -138,9 +138,10 @@ def _judged(event: Event) -> str:
 
 
 def _thawed(event: Event) -> str:
+    promises = "it promises more than a new one" if event["by"] == "sampler" else "the pruner would no longer stop it"
     if not event["epoch"]:
-        return f"Trains {event['id']} anew, which was pruned: now it has a chance, and its checkpoint is not here"
-    return f"Goes on with {event['id']}, which was pruned after epoch {event['epoch']}: now it has a chance"
+        return f"Trains {event['id']} anew, which was pruned: {promises}, and its checkpoint is not here"
+    return f"Goes on with {event['id']}, which was pruned after epoch {event['epoch']}: {promises}"
 
 
 _TEXTS: Mapping[str, Callable[[Event], str]] = {

@@ -26,3 +26,13 @@ def test_one_training_is_no_trainings(capsys):
     err = capsys.readouterr().err
     assert "0 of 1 training done" in err
     assert "1 of 1 training (" in err
+
+
+def test_what_goes_on_is_told_with_the_reason_of_whoever_wants_it(capsys):
+    display = Display(SimpleNamespace(objectives=[]))
+    for by, epoch in (("pruner", 3), ("sampler", 3), ("sampler", 0)):
+        display({"event": "thawed", "number": 1, "id": "abc", "epoch": epoch, "by": by})
+    pruner, sampler, anew = (" ".join(line.split()) for line in capsys.readouterr().err.splitlines())
+    assert pruner.endswith("after epoch 3: the pruner would no longer stop it")
+    assert sampler.endswith("after epoch 3: it promises more than a new one")
+    assert anew.endswith("it promises more than a new one, and its checkpoint is not here")
