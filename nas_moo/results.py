@@ -80,10 +80,15 @@ class StudyResult:
 
     @property
     def done(self) -> int:
-        """Trials as ``--trials`` counts them: trained and not outbid; of a study of costs alone, those complete."""
-        trains = any(o.stage == "trained" for o in self.objectives)
-        counted = self.trials["trained"] & (self.trials["kind"] != OUTBID)
-        return int(counted.sum()) if trains else len(self.complete)
+        """Trainings as ``--trials`` counts them: not outbid, and once where one goes on later.
+
+        Of a study of costs alone, the complete trials.
+        """
+        if not any(o.stage == "trained" for o in self.objectives):
+            return len(self.complete)
+        counted = self.trials[self.trials["trained"] & (self.trials["kind"] != OUTBID)].sort_values("number")
+        goes_on = counted["continues"].notna() & counted.duplicated("digest")
+        return int((~goes_on).sum())
 
     def require_one_key(self) -> None:
         """Refuse to compare models whose numbers were measured on different devices, or under different software.

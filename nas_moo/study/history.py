@@ -10,7 +10,7 @@ from nas_moo.genome import Architecture
 from nas_moo.measurement import Measurement
 from nas_moo.study.contention import Repeats, read_contentions, repeats, sound
 from nas_moo.study.evaluate import KnownMeasurements, violations
-from nas_moo.study.record import read_measurements, read_outcome
+from nas_moo.study.record import read_continues, read_measurements, read_outcome
 from nas_moo.study.storage import StoredStudy
 
 _SETTLED = ("complete", "pruned", "failed")
@@ -25,7 +25,7 @@ class History:
         running: Of all workers.
         measured: What is known before training, by objective and network; of what was taken under contention, what was
             measured again, or nothing where that failed.
-        trained: How many count towards ``--trials``.
+        trained: How many count towards ``--trials``; a training that goes on later counts once.
         finished: Digests.
 
     Args:
@@ -44,6 +44,7 @@ class History:
         self.measured: KnownMeasurements = {}
         self._doubted: Repeats = {}
         self.trained = 0
+        self._counted: set[str] = set()
         self.finished: set[str] = set()
         self.refresh()
 
@@ -76,7 +77,12 @@ class History:
             return
         outcome, measurements = read_outcome(trial), read_measurements(trial)
         self.finished.add(digest)
-        self.trained += outcome.counts if self._trains else outcome.state == "complete"
+        goes_on = read_continues(trial)[0] is not None
+        if (outcome.counts if self._trains else outcome.state == "complete") and not (
+            goes_on and digest in self._counted
+        ):
+            self._counted.add(digest)
+            self.trained += 1
         if trial.state == TrialState.COMPLETE:
             self.complete.append(trial)
         broken = outcome.state == "screened" and bool(violations(measurements, self._limits))

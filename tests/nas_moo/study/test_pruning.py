@@ -137,6 +137,7 @@ def test_a_thawed_trial_pays_for_the_rest_and_continues_the_same_curve(pruned, s
     thawed = result.trials[result.trials["continues"].notna()]
     assert len(thawed) >= 1
     assert (thawed["state"] == "complete").all()
+    assert result.done == 11 == result.trials["digest"].nunique() < len(result.trials), "what goes on counts once"
     assert (thawed["origin"] == "thawed").all()
     assert result.trials["generation"].notna().all() == (change.get("sampler") == "optuna-nsga2")
     whole = searched(study="whole", pruner="never", trials=12, epochs=4, **{"sampler": "random"} | change)
