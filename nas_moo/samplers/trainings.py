@@ -18,7 +18,7 @@ from nas_moo.samplers.surrogate import MOST_POINTS, GaussianProcess, Prediction
 
 BASE = 0.9  # of the lowest error: surrogates see the logarithm of what lies above it
 FEWEST = 10  # complete trainings with a curve
-MOST_PRUNED = 500  # whose ends are predicted: the last
+MOST_PRUNED = 1000  # whose ends are predicted: the last
 FITS_PER_DOUBLING = 100  # how often the hyperparameters are improved while the complete trainings double
 _FIRST_FITS = 5  # in a row, since one fit moves the hyperparameters little
 
