@@ -6,7 +6,7 @@ beside what the control arm says of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,10 +182,10 @@ class Trainer:
                 return row
         return None
 
-    def told(self, training: Training) -> Mapping[str, float]:
-        """Of a pruned training, the final error that is expected, and its spread."""
-        evidence = {} if training.verdict is None else training.verdict.evidence
-        return {name: float(evidence[name]) for name in ("predicted", "spread") if name in evidence}
+    def predicted(self, training: Training) -> float | None:
+        """Of a pruned training, the final error that its rule expects; None where it expects none."""
+        expected = None if training.verdict is None else training.verdict.evidence.get("predicted")
+        return None if expected is None else float(expected)
 
     def trace(self) -> PruningTrace:
         """What pruning did so far."""

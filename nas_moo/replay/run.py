@@ -229,11 +229,11 @@ class _Search:
     def _tell(self, trial: Trial | None, training: Training) -> None:
         """Tell Optuna; what goes on is a trial of its own, with the genes and the generation of the one before."""
         values, complete = self._table.objectives[training.row].tolist(), training.verdict is None
-        told = {} if complete else self._trainer.told(training)
+        predicted = None if complete else self._trainer.predicted(training)
         attributes: dict[str, Any] = {_CURVE: self._table.errors[training.row, : training.points].tolist()}
-        if told:
+        if predicted is not None:
             remaining = 1.0 - self._table.share(training.points) if self._pruning.thaw else math.inf
-            attributes |= {_PREDICTED: [told["predicted"], *values[1:]], _LEFT: remaining}
+            attributes |= {_PREDICTED: [predicted, *values[1:]], _LEFT: remaining}
         if trial is None:
             before = self._study.get_trials(deepcopy=False)[self._numbers[training.row]]
             kept = {k: v for k, v in before.system_attrs.items() if not k.startswith("constraints:")}
